@@ -1,0 +1,440 @@
+"""The ledger: the only way to record anything."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import msgspec
+import uuid_utils.compat
+from eventsourcing.persistence import IntegrityError, PersistenceError
+
+from ledger import database as databases
+from ledger.business_time import business_day
+from ledger.commands import AnyCommand, check, check_citizen
+from ledger.database import Database
+from ledger.embedded import default_home
+from ledger.errors import (
+    CitizenUnknownError,
+    ContentionError,
+    DossierUnknownError,
+    FileInvalidError,
+    KeyFileWrongError,
+    LedgerError,
+    NotRecordedError,
+    NotUtf8Error,
+)
+from ledger.events import UNITS_STREAM, Recorded, UnitOpened, topic_of
+from ledger.history import DossierState, History, read_history, state_of
+from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
+from ledger.migrations import LOG, Component, check_migrated, connect, migrate
+from ledger.recording import Desk, Receipt, Refusal, Wish
+from ledger.store import (
+    UNITS_CHANGED,
+    Batch,
+    Head,
+    LedgerDatastore,
+    LedgerRecorder,
+    encode,
+    sqlstate_of,
+    translated,
+)
+from ledger.units import Unit, UnitTree, decide_open, grow, read_units
+
+ATTEMPTS_MAX = 50
+"""How often a batch is decided again because others wrote its dossiers, or the units, first."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UnitsLoaded(msgspec.Struct, frozen=True):
+    """What loading a units file did."""
+
+    opened: int
+    unchanged: int
+    position: int
+    """Of the last unit event; a reader that has it knows these units."""
+
+
+class Ledger:
+    """Commands in, receipts out; safe to share between threads.
+
+    A refused command records nothing. After an UnavailableError it is not known
+    whether anything was recorded; repeating the same commands is always safe.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identities: Identities,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        new_id: Callable[[], UUID] = uuid_utils.compat.uuid7,
+    ) -> None:
+        """Connect nothing yet; ``open_ledger`` checks the database and the key file first.
+
+        Args:
+            now: The clock that says what is in the future, with an offset.
+            new_id: Ids of new dossiers and units. Time-ordered ones keep an index's hot end
+                small: random ids cost 30 % of the speed at six million events.
+        """
+        self.database = database
+        self.recorder = LedgerRecorder(LedgerDatastore(database.as_writer(), schema=database.schema))
+        """eventsourcing's interface to the log: for its followers, repositories and notification logs."""
+        self._identities = identities
+        self._now = now
+        self._new_id = new_id
+        self._tree = UnitTree()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections. An embedded server goes on; ``ledger stop`` ends it."""
+        self.recorder.datastore.close()
+
+    def check_key(self, key_path: Path) -> None:
+        """Raise KeyFileWrongError unless the key file is this ledger's; the first one becomes its own."""
+        check = self._identities.check()
+        with translated():
+            if self.recorder.claim_key(check) != check:
+                raise KeyFileWrongError(
+                    f"the key file {key_path} is not the one of {self.database.describe()}: with it every citizen "
+                    "would get a second dossier; name the right one with LEDGER_KEY_FILE or --key-file"
+                )
+
+    def record(self, command: AnyCommand) -> Receipt:
+        """Record one report and return its receipt once it is durable.
+
+        Raises:
+            LedgerError: Refused; nothing was recorded.
+            UnavailableError: Not known whether it was recorded; send it again with the same key.
+        """
+        [outcome] = self.record_many([command])
+        if isinstance(outcome, Refusal):
+            raise outcome.error
+        return outcome
+
+    def record_many(
+        self, commands: Sequence[AnyCommand], *, atomic: bool = False, dry_run: bool = False
+    ) -> list[Receipt | Refusal]:
+        """Record reports in one commit; return a receipt or a refusal for each, in their order.
+
+        A report is decided after those before it, as if each were recorded alone; only where
+        reports of one dossier share one instant does their order not matter.
+
+        Args:
+            atomic: One refusal refuses all: the others are answered ``not_recorded``.
+            dry_run: Decide and answer, but record nothing; receipts of reports that would
+                be recorded have position 0.
+
+        Raises:
+            UnavailableError: Not known whether anything was recorded; repeat all of it.
+        """
+        now = self._now()
+        outcomes: dict[int, Receipt | Refusal] = {}
+        wishes = []
+        for index, command in enumerate(commands):
+            try:
+                check(command, now=now)
+            except LedgerError as refusal:
+                outcomes[index] = Refusal(refusal)
+            else:
+                wishes.append(Wish(index, command, self._identities.lookup(command.citizen)))
+        with translated():
+            self._record(wishes, outcomes, now, atomic=atomic, dry_run=dry_run)
+        if atomic and any(isinstance(outcome, Refusal) for outcome in outcomes.values()):
+            _refuse_rest(outcomes)
+        return [outcomes[index] for index in range(len(commands))]
+
+    def _record(
+        self,
+        wishes: list[Wish],
+        outcomes: dict[int, Receipt | Refusal],
+        now: datetime,
+        *,
+        atomic: bool,
+        dry_run: bool,
+    ) -> None:
+        desk = Desk(wishes, self._identities, self._new_id)
+        tree = self._tree
+        desk.load(self.recorder.read_batch(desk.files))
+        desk.decide(desk.files.values(), tree)
+        for _ in range(ATTEMPTS_MAX):
+            if desk.unit_refused() and self.recorder.head().units_version != tree.version:
+                tree = self.tree()
+                desk.decide(desk.files.values(), tree)
+            batch = desk.batch(tree)
+            if batch is None or dry_run or (atomic and (outcomes or any(desk.refusals()))):
+                outcomes.update(desk.outcomes(None, 0, now))
+                return
+            try:
+                first, recorded_at = self.recorder.append(batch)
+            except IntegrityError:
+                # Somebody else wrote some of these dossiers first: those alone are decided again.
+                desk.decide(desk.load(self.recorder.read_batch(desk.files)), tree)
+            except PersistenceError as error:
+                if sqlstate_of(error) != UNITS_CHANGED:
+                    raise
+                tree = self.tree()
+                desk.decide(desk.files.values(), tree)
+            else:
+                outcomes.update(desk.outcomes(batch, first, recorded_at))
+                return
+        raise ContentionError(
+            f"others kept writing the same dossiers or units first, {ATTEMPTS_MAX} times; nothing was recorded"
+        )
+
+    def find(self, citizen: str) -> UUID:
+        """Return the dossier of a citizen, given by the 12-digit number.
+
+        Raises:
+            CitizenInvalidError: Not 12 digits.
+            CitizenUnknownError: The ledger has no dossier of that citizen.
+        """
+        check_citizen(citizen)
+        with translated():
+            dossier_id = self.recorder.find(self._identities.lookup(citizen))
+        if dossier_id is None:
+            raise CitizenUnknownError
+        return dossier_id
+
+    def dossier(self, dossier_id: UUID) -> DossierState:
+        """Return where each level of a dossier stands. Raise DossierUnknownError if there is none."""
+        return state_of(dossier_id, self._entries(dossier_id), self.tree())
+
+    def history(
+        self,
+        *,
+        citizen: str | None = None,
+        dossier_id: UUID | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> History:
+        """Return one dossier's audit trail: every event, oldest first, and where the levels stand.
+
+        Args:
+            citizen: The 12-digit number; or
+            dossier_id: the dossier's id.
+            after: Only events with greater versions.
+            limit: At most so many of them.
+
+        Raises:
+            NotFoundError: No such citizen or dossier.
+            CitizenInvalidError: Not 12 digits.
+        """
+        if (citizen is None) == (dossier_id is None):
+            raise TypeError("name a citizen or a dossier_id, one of them")
+        found = self.find(citizen) if citizen is not None else dossier_id
+        assert found is not None
+        entries = self._entries(found)
+        with translated():
+            key = self.recorder.key_of(found)
+        return read_history(
+            found,
+            entries,
+            self.tree(),
+            open_note=lambda note: self._identities.open_note(note, key, found) if key else None,
+            after=after,
+            limit=limit,
+        )
+
+    def _entries(self, dossier_id: UUID) -> list[Recorded]:
+        with translated():
+            entries = [] if dossier_id == UNITS_STREAM else self.recorder.read_stream(dossier_id)
+        if not entries:
+            raise DossierUnknownError(dossier_id)
+        return entries
+
+    def head(self) -> Head:
+        """Return the end of the log: position, time, and version of the units."""
+        with translated():
+            return self.recorder.head()
+
+    def read(self, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        """Return the log in order: at most *limit* events with positions greater than *after*.
+
+        Positions have no gaps and never appear out of order, so a reader that asks
+        with the last position it saw misses nothing.
+        """
+        with translated():
+            return self.recorder.read(after=after, limit=limit)
+
+    def tree(self) -> UnitTree:
+        """Return all units as the ledger has them now."""
+        with translated():
+            entries = self.recorder.read_stream(UNITS_STREAM, after=self._tree.version)
+        if entries:
+            # Threads may race here; each result is right, and the later version is kept.
+            grown = grow(self._tree, [_unit_event(entry) for entry in entries])
+            if grown.version > self._tree.version:
+                self._tree = grown
+        return self._tree
+
+    def units(self, *, on: date | None = None, under: str | None = None) -> list[Unit]:
+        """Return the units valid on a day, parents before children.
+
+        Args:
+            on: A business day (Asia/Ho_Chi_Minh); today if absent.
+            under: The code of a unit: it and everything under it.
+
+        Raises:
+            UnitError: *under* is no code, or was not valid on the day.
+        """
+        day = on or self.today()
+        return self.tree().on(day, under=under)
+
+    def today(self) -> date:
+        """Return the business day (Asia/Ho_Chi_Minh) of the ledger's clock."""
+        return business_day(self._now())
+
+    def load_units(
+        self, source: str | Path, *, valid_from: date, decree: str | None = None, actor: str = "local"
+    ) -> UnitsLoaded:
+        """Open the units of a CSV file (code,name,level,parent_code); all of them or none.
+
+        The same file again changes nothing.
+
+        Args:
+            source: A file; or the bare name of one that comes with the package
+                (``units_2024.csv``, ``units_2025-01-01.csv``, ``units_2025.csv``: Thanh Hoá).
+            valid_from: First business day on which the units are valid.
+            decree: The legal basis.
+
+        Raises:
+            InputError: The file cannot be read; names every offending line.
+            UnitDiffersError: A code is open as something else; nothing was opened.
+        """
+        rows = read_units(_read_text(source))
+        for _ in range(ATTEMPTS_MAX):
+            tree = self.tree()
+            opened = decide_open(
+                tree, rows, valid_from=valid_from, decree=decree, actor=actor, new_id=self._new_id
+            )
+            if not opened:
+                return UnitsLoaded(0, len(rows), self._units_position(tree))
+            try:
+                with translated():
+                    first, _ = self.recorder.append(_units_batch(tree, opened))
+            except IntegrityError:
+                continue  # Another keeper was first; decide again on what they made.
+            self.tree()
+            return UnitsLoaded(len(opened), len(rows) - len(opened), first + len(opened) - 1)
+        raise ContentionError(
+            f"others kept changing the units first, {ATTEMPTS_MAX} times; nothing was opened"
+        )
+
+    def _units_position(self, tree: UnitTree) -> int:
+        with translated():
+            entries = self.recorder.read_stream(UNITS_STREAM, after=tree.version - 1, limit=1)
+        return entries[-1].position if entries else 0
+
+
+def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:
+    refused = sum(isinstance(outcome, Refusal) for outcome in outcomes.values())
+    error = NotRecordedError(f"nothing was recorded: {refused} other reports of this batch were refused")
+    for index, outcome in outcomes.items():
+        if isinstance(outcome, Receipt) and outcome.position == 0:
+            outcomes[index] = Refusal(error)
+
+
+def _units_batch(tree: UnitTree, opened: Sequence[UnitOpened]) -> Batch:
+    count = len(opened)
+    return Batch(
+        [UNITS_STREAM] * count,
+        list(range(tree.version + 1, tree.version + 1 + count)),
+        [topic_of(type(event)) for event in opened],
+        [encode(event) for event in opened],
+        units_seen=tree.version,
+    )
+
+
+def _unit_event(entry: Recorded) -> UnitOpened:
+    assert isinstance(entry.event, UnitOpened), entry.position
+    return entry.event
+
+
+def _read_text(source: str | Path) -> str:
+    path = Path(source)
+    packaged = files("ledger") / "data" / path.name
+    try:
+        if not path.exists() and path.name == str(source) and packaged.is_file():
+            return packaged.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise NotUtf8Error(f"{source} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from None
+    except OSError as error:
+        raise FileInvalidError(f"{source} cannot be read: {error.strerror}") from None
+
+
+def open_ledger(
+    url: str | None = None,
+    *,
+    home: Path | None = None,
+    schema: str = "ledger",
+    key_file: Path | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Ledger:
+    """Open a ledger; use it in a ``with``.
+
+    Without *url* it runs its own PostgreSQL in *home*, starting it if need be (seconds at
+    first; longer after a crash), brings the schema up to date and makes a key file. With
+    *url* it never changes the database: ``ledger migrate`` does.
+
+    Args:
+        url: A PostgreSQL (15 to 18) that is already there.
+        home: Where an own PostgreSQL and the key file live; ``~/.local/share/activation-ledger`` if absent.
+        schema: The schema that holds the ledger; there may be several in a database.
+        key_file: The secret that finds and seals citizens; ``ledger.key`` in *home* if absent.
+        now: The clock that says what is in the future.
+
+    Raises:
+        UnavailableError: The database cannot be reached, or is not set up for this version.
+        KeyFileError: The key file is missing, unreadable, or another ledger's.
+        ValueError: *url* or *schema* is malformed.
+    """
+    home = home or default_home()
+    key_path = key_file or home / KEY_FILE_NAME
+    if url is None:
+        database = databases.embedded(home, schema=schema)
+        migrate_ledger(database, key_path)
+    else:
+        database = databases.external(url, schema=schema)
+    with connect(database.as_writer()) as connection:
+        check_migrated(connection, database, (LOG,))
+    ledger = Ledger(database, read_key_file(key_path), now=now)
+    try:
+        ledger.check_key(key_path)
+        ledger.tree()
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def migrate_ledger(database: Database, key_path: Path, components: Sequence[Component] = (LOG,)) -> list[str]:
+    """Bring a database up to date, and make the key file of a ledger that has none yet.
+
+    Returns:
+        The names of the migrations applied.
+    """
+    applied = migrate(database, components)
+    with connect(database.as_operator()) as connection:
+        [[claimed]] = connection.execute("SELECT EXISTS (SELECT FROM key_check)").fetchall()
+    # Once a key file is claimed, a new one would fork every citizen: never make a second.
+    if not claimed and not key_path.exists():
+        create_key_file(key_path)
+    return applied

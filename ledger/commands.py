@@ -1,0 +1,359 @@
+"""What a client may ask the ledger to record, and whether the asking is well-formed.
+
+Pure: the clock comes in as an argument. A command is checked before anything is
+looked up, so a report that is wrong in itself never touches the database.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import ClassVar
+
+import msgspec
+
+from ledger.errors import (
+    CitizenInvalidError,
+    FieldInvalidError,
+    FieldMissingError,
+    FieldUnknownError,
+    LevelInvalidError,
+    NulCharacterError,
+    PersonalNumberError,
+    TimeInFutureError,
+    TimeInvalidError,
+    TimeWithoutOffsetError,
+    TypeUnknownError,
+)
+from ledger.events import State
+
+FUTURE_MAX = timedelta(minutes=5)
+"""How far a sending device's clock may be ahead of the ledger's."""
+KEY_CHARACTERS_MAX = 64
+ACTOR_CHARACTERS_MAX = 64
+UNIT_CHARACTERS_MAX = 32
+NOTE_CHARACTERS_MAX = 500
+
+PLACES = frozenset(
+    ("police_office", "culture_house", "household", "school", "one_stop_office")
+    + ("enterprise", "hospital", "online", "other")
+)
+PARTNERS = frozenset(
+    ("youth_union", "womens_union", "veterans", "elderly_association", "project06_team")
+    + ("digital_team", "volunteers", "none")
+)
+REJECTION_REASONS = frozenset(
+    ("data_mismatch", "photo", "face", "fingerprint", "phone_owner", "phone_number", "card")
+    + ("duplicate", "other")
+)
+"""No official list is known; these are the reasons seen in practice."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One report. Empty text is the same as absent."""
+
+    TYPE: ClassVar[State]
+
+    key: str
+    """The client's id for this report, 1 to 64 characters, unique within the dossier.
+
+    Sending the same key with the same content again returns the first receipt.
+    """
+    citizen: str
+    """The personal number, 12 digits. It enters no event, log line or error message."""
+    level: int
+    """1 or 2."""
+    occurred_at: datetime
+    """When it happened, with an offset; at most 5 minutes ahead of the ledger's clock."""
+    actor: str
+    """Staff code of the officer, or ``self``."""
+    unit: str = ""
+    """Code, valid at ``occurred_at``, of the unit whose work this is."""
+    place: str = ""
+    """One of ``PLACES``; empty means other."""
+    team: str = ""
+    """Code of a mobile team: up to 64 letters, digits, - and _."""
+    partner: str = ""
+    """One of ``PARTNERS``; empty means none."""
+    residence_unit: str = ""
+    """Unit code of the citizen's residence, of this or any other province; kept as sent."""
+    note: str = ""
+    """Free text up to 500 characters, stored sealed; it may hold no 12-digit number."""
+
+    def __repr__(self) -> str:
+        # The default would print the personal number into tracebacks and logs.
+        return f"{type(self).__name__}(key={self.key!r}, level={self.level!r})"
+
+
+class Collect(Command, frozen=True, kw_only=True):
+    """Thu nhận: take an application. ``unit`` is required."""
+
+    TYPE = "collected"
+
+
+class Approve(Command, frozen=True, kw_only=True):
+    """Phê duyệt. Without ``unit`` it counts at the collecting unit."""
+
+    TYPE = "approved"
+
+
+class Reject(Command, frozen=True, kw_only=True):
+    """Không đạt. Without ``unit`` it counts at the collecting unit."""
+
+    TYPE = "rejected"
+
+    reason: str
+    """One of ``REJECTION_REASONS``."""
+
+
+class Activate(Command, frozen=True, kw_only=True):
+    """Kích hoạt. ``unit`` is required."""
+
+    TYPE = "activated"
+
+
+AnyCommand = Collect | Approve | Reject | Activate
+
+FIELDS = ("key", "type", "citizen", "level", "unit", "occurred_at", "actor", "place", "team") + (
+    "partner",
+    "residence_unit",
+    "reason",
+    "note",
+)
+"""The fields of a report in files and over HTTP, in their usual order."""
+
+_COMMANDS: dict[str, type[Collect] | type[Approve] | type[Activate]] = {
+    "collected": Collect,
+    "approved": Approve,
+    "activated": Activate,
+}
+_TYPES = ("collected", "approved", "rejected", "activated")
+
+_is_citizen = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
+_is_team = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII).fullmatch
+_is_time = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
+).fullmatch
+# \d of any script: a full-width number is as personal as an ASCII one.
+_find_suspect = re.compile(r"(?<!\d)\d{12}(?!\d)|\x00").search
+_NOT_DIGITS = re.compile(r"\D+")
+_TEXT_FIELDS = ("key", "actor", "unit", "team", "residence_unit", "note")
+
+
+def check(command: AnyCommand, *, now: datetime) -> None:
+    """Check everything about a command that needs no look-up.
+
+    Args:
+        now: The ledger's clock, with an offset.
+
+    Raises:
+        InputError: One subclass per fault; the first fault found is the one named.
+    """
+    check_citizen(command.citizen)
+    if command.level not in (1, 2) or isinstance(command.level, bool):
+        raise LevelInvalidError(f"level must be 1 or 2, not {str(command.level)[:20]}")
+    _check_time(command.occurred_at, now)
+    texts = (
+        command.key,
+        command.actor,
+        command.unit,
+        command.team,
+        command.residence_unit,
+        command.note,
+    )
+    try:
+        joined = "\n".join(texts)
+    except TypeError:
+        _refuse_not_text(command)
+    _check_suspects(command, joined)
+    _check_words(command)
+
+
+def check_citizen(citizen: object) -> None:
+    """Raise CitizenInvalidError unless *citizen* is 12 digits.
+
+    The decree that defined what the digits mean is repealed, so nothing else is asked of them.
+    """
+    if not isinstance(citizen, str) or not _is_citizen(citizen):
+        raise CitizenInvalidError(_citizen_fault(citizen))
+
+
+def _citizen_fault(citizen: object) -> str:
+    if isinstance(citizen, str) and len(citizen) == 11 and citizen.isdecimal():
+        return (
+            "citizen has 11 digits instead of 12: a leading zero was probably lost by a spreadsheet; "
+            "format the column as text"
+        )
+    length = len(citizen) if isinstance(citizen, str) else 0
+    return f"citizen must be 12 digits; this value has {length} characters or is not a number"
+
+
+def _check_time(occurred_at: datetime, now: datetime) -> None:
+    if not isinstance(occurred_at, datetime):
+        raise TimeInvalidError("occurred_at must be a time")
+    if occurred_at.utcoffset() is None:
+        raise TimeWithoutOffsetError(
+            f"occurred_at {occurred_at.isoformat()} has no offset; write +07:00 for Vietnam"
+        )
+    if occurred_at.year < 1900 or occurred_at.year > 9000:
+        raise TimeInvalidError(f"occurred_at {occurred_at.isoformat()} is not a plausible time")
+    if occurred_at - now > FUTURE_MAX:
+        raise TimeInFutureError(occurred_at, now)
+
+
+def _check_suspects(command: AnyCommand, joined: str) -> None:
+    suspect = _find_suspect(joined)
+    if suspect is None and command.citizen not in _NOT_DIGITS.sub("", joined):
+        return
+    for name in _TEXT_FIELDS:
+        text: str = getattr(command, name)
+        if "\x00" in text:
+            raise NulCharacterError(name)
+        # The citizen's own number is found however it is spaced or embedded.
+        if _find_suspect(text) or command.citizen in _NOT_DIGITS.sub("", text):
+            raise PersonalNumberError(name)
+
+
+def _check_words(command: AnyCommand) -> None:
+    _check_line("key", command.key, KEY_CHARACTERS_MAX, required=True)
+    _check_line("actor", command.actor, ACTOR_CHARACTERS_MAX, required=True)
+    _check_line("unit", command.unit, UNIT_CHARACTERS_MAX, required=isinstance(command, Collect | Activate))
+    _check_line("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX)
+    if command.team and not _is_team(command.team):
+        raise FieldInvalidError("team", "a code of up to 64 letters, digits, - and _")
+    if command.place and command.place not in PLACES:
+        raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
+    if command.partner and command.partner not in PARTNERS:
+        raise FieldInvalidError("partner", f"must be one of {', '.join(sorted(PARTNERS))}")
+    if isinstance(command, Reject) and command.reason not in REJECTION_REASONS:
+        if not command.reason:
+            raise FieldMissingError("reason", "a rejection names its reason")
+        raise FieldInvalidError("reason", f"must be one of {', '.join(sorted(REJECTION_REASONS))}")
+    if command.note and (len(command.note) > NOTE_CHARACTERS_MAX or not command.note.strip()):
+        raise FieldInvalidError("note", f"at most {NOTE_CHARACTERS_MAX} characters, and not only blanks")
+    if command.note and not _is_utf8(command.note):
+        raise FieldInvalidError("note", "holds half of a character that UTF-8 cannot store")
+
+
+def _check_line(name: str, text: str, characters_max: int, *, required: bool = False) -> None:
+    if not text:
+        if required:
+            raise FieldMissingError(name)
+        return
+    if len(text) > characters_max:
+        raise FieldInvalidError(name, f"at most {characters_max} characters, this has {len(text)}")
+    # Not printable: control characters, and the halves of characters that UTF-8 cannot store.
+    if not text.isprintable() or text != text.strip():
+        raise FieldInvalidError(name, "holds a control character, or a blank at an end")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_not_text(command: AnyCommand) -> None:
+    for name in _TEXT_FIELDS:
+        if not isinstance(getattr(command, name), str):
+            raise FieldInvalidError(name, "must be text")
+
+
+def read_report(fields: Mapping[str, object], *, offset: timezone | None = None) -> AnyCommand:
+    """Turn a report's fields, as a file or a request holds them, into a command.
+
+    Values may be text, integers (level) or None, which means absent.
+
+    Args:
+        offset: Applied to a time without one; without it such a time is refused.
+
+    Raises:
+        InputError: A field is unknown, missing, or not of its type. ``check`` does the rest.
+    """
+    unknown = fields.keys() - _FIELD_SET
+    if unknown:
+        raise FieldUnknownError(
+            f"unknown field {min(map(str, unknown))[:40]!r}; the fields are {', '.join(FIELDS)}"
+        )
+    texts = {name: _text(fields, name) for name in FIELDS}
+    return command_of(texts, offset=offset)
+
+
+_FIELD_SET = frozenset(FIELDS)
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if name == "level" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise FieldInvalidError(name, "must be text" + (" or an integer" if name == "level" else ""))
+
+
+def command_of(texts: Mapping[str, str], *, offset: timezone | None = None) -> AnyCommand:
+    """As ``read_report``, for fields that are all present and all text."""
+    kind = texts["type"]
+    level = texts["level"]
+    common = {
+        "key": texts["key"],
+        "citizen": texts["citizen"],
+        "level": 2 if level == "2" else 1 if level == "1" else _refuse_level(level),
+        "occurred_at": read_time(texts["occurred_at"], offset=offset),
+        "actor": texts["actor"],
+        "unit": texts["unit"],
+        "place": texts["place"],
+        "team": texts["team"],
+        "partner": texts["partner"],
+        "residence_unit": texts["residence_unit"],
+        "note": texts["note"],
+    }
+    command_class = _COMMANDS.get(kind)
+    if command_class is not None:
+        if texts["reason"]:
+            raise FieldInvalidError("reason", f"is for rejected, not for {kind}")
+        return command_class(**common)  # type: ignore[arg-type]  # All text but the two made above.
+    if kind == "rejected":
+        return Reject(reason=texts["reason"], **common)  # type: ignore[arg-type]
+    if not kind:
+        raise FieldMissingError("type", f"one of {', '.join(_TYPES)}")
+    raise TypeUnknownError(f"unknown type {kind[:40]!r}; the types are {', '.join(_TYPES)}")
+
+
+def _refuse_level(level: str) -> int:
+    if not level:
+        raise FieldMissingError("level", "1 or 2")
+    raise LevelInvalidError(f"level must be 1 or 2, not {level[:20]!r}")
+
+
+def read_time(text: str, *, offset: timezone | None = None) -> datetime:
+    """Read an RFC 3339 time.
+
+    Args:
+        offset: Applied where the text has none.
+
+    Raises:
+        TimeInvalidError: Not an RFC 3339 time, or no such day or hour.
+        TimeWithoutOffsetError: No offset in the text, and none given.
+    """
+    if not text:
+        raise FieldMissingError("occurred_at", "for example 2024-12-09T21:15:00+07:00")
+    match = _is_time(text)
+    if match is None:
+        raise TimeInvalidError(
+            f"occurred_at {text[:40]!r} is not a time like 2024-12-09T21:15:00+07:00 (RFC 3339)"
+        )
+    try:
+        time = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise TimeInvalidError(f"occurred_at {text!r}: there is no such day or time") from None
+    if match["offset"] is not None:
+        return time
+    if offset is None:
+        raise TimeWithoutOffsetError(
+            f"occurred_at {text!r} has no offset; write +07:00 for Vietnam, or import with --offset +07:00"
+        )
+    return time.replace(tzinfo=offset)

@@ -1,0 +1,112 @@
+"""Which PostgreSQL the ledger lives in, and as whom it is entered.
+
+Nothing here decides anything: it makes connection strings. Roles are cluster-wide,
+so their names carry the schema.
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ledger.embedded import EmbeddedPostgres
+
+SUPPORTED_MAJORS = range(15, 19)
+"""PostgreSQL 15 to 18."""
+CONNECT_SECONDS_MAX = 10
+
+_is_schema = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII).fullmatch
+
+
+class Database(msgspec.Struct, frozen=True):
+    """One ledger's place: a server, a database in it, a schema in that."""
+
+    conninfo: str
+    """The operator's connection; for an embedded server its superuser's."""
+    schema: str
+    embedded: bool = False
+
+    @property
+    def owner(self) -> str:
+        return f"{self.schema}_owner"
+
+    @property
+    def writer(self) -> str:
+        return f"{self.schema}_writer"
+
+    @property
+    def projector(self) -> str:
+        return f"{self.schema}_projector"
+
+    def as_operator(self) -> str:
+        """Return how migrations connect."""
+        return self._conninfo({}, "")
+
+    def as_writer(self) -> str:
+        """Return how the application connects: EXECUTE on append and SELECT, nothing else."""
+        return self._as_role(self.writer)
+
+    def as_projector(self) -> str:
+        """Return how projections connect: they read the log and own their tables."""
+        return self._as_role(self.projector)
+
+    def _as_role(self, role: str) -> str:
+        if self.embedded:
+            return self._conninfo({"user": role}, "")
+        # One login for everything elsewhere: each session gives up all rights but the role's.
+        return self._conninfo({}, f" -c role={role}")
+
+    def _conninfo(self, changes: dict[str, str], options: str) -> str:
+        given = conninfo_to_dict(self.conninfo)
+        settings = f"-c search_path={self.schema},pg_temp -c timezone=UTC{options}"
+        return make_conninfo(
+            self.conninfo,
+            **changes,
+            options=f"{given.get('options') or ''} {settings}".strip(),
+            connect_timeout=given.get("connect_timeout") or CONNECT_SECONDS_MAX,
+            application_name="activation-ledger",
+        )
+
+    def describe(self) -> str:
+        """Return where it is, without password, for people."""
+        given = conninfo_to_dict(self.conninfo)
+        host = given.get("host") or given.get("hostaddr") or "the local socket"
+        port = f":{given['port']}" if given.get("port") else ""
+        return f"database {given.get('dbname') or 'postgres'} at {host}{port}, schema {self.schema}"
+
+
+def check_schema(schema: str) -> str:
+    """Return *schema* if it can name a ledger.
+
+    Raises:
+        ValueError: It is not 1 to 40 lower-case letters, digits and _.
+    """
+    if not _is_schema(schema):
+        raise ValueError(f"the schema {schema!r} must be 1 to 40 lower-case letters, digits and _")
+    return schema
+
+
+def external(url: str, *, schema: str) -> Database:
+    """Return a ledger's place in a PostgreSQL that is already there.
+
+    Raises:
+        ValueError: Not a connection string; the sentence does not repeat it, it may hold a password.
+    """
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        raise ValueError(
+            "the database URL is not one that PostgreSQL understands; "
+            "write postgresql://user:password@host:5432/database"
+        ) from None
+    return Database(url, check_schema(schema))
+
+
+def embedded(home: Path, *, schema: str) -> Database:
+    """Start the home's own PostgreSQL if it does not run, and return the ledger's place in it."""
+    check_schema(schema)
+    server = EmbeddedPostgres(home)
+    server.start()
+    return Database(server.conninfo(), schema, embedded=True)

@@ -1,0 +1,343 @@
+"""Everything the ledger refuses to do, one class per reason.
+
+LedgerError                     refused; nothing was recorded for it
+├── InputError                  the report itself is wrong, whatever the ledger holds
+│   ├── TypeUnknownError            unknown_type
+│   ├── FieldMissingError           missing_field
+│   ├── FieldInvalidError           invalid_field
+│   ├── FieldUnknownError           unknown_column
+│   ├── CitizenInvalidError         invalid_citizen
+│   ├── LevelInvalidError           invalid_level
+│   ├── TimeInvalidError            invalid_time
+│   ├── TimeWithoutOffsetError      time_without_offset
+│   ├── TimeInFutureError           time_in_future
+│   ├── PersonalNumberError         personal_number
+│   ├── NulCharacterError           nul_character
+│   ├── NotUtf8Error                not_utf8
+│   ├── JsonInvalidError            invalid_json
+│   ├── LineCutError                line_cut
+│   ├── FileEmptyError              file_empty
+│   ├── FileInvalidError            invalid_file
+│   └── BatchTooLargeError          too_many
+├── UnitError                   the tree of units says no
+│   ├── UnitUnknownError            unknown_unit
+│   ├── UnitNotValidError           unit_not_valid
+│   └── UnitDiffersError            unit_differs
+├── StateError                  the dossier is not where the report needs it; another report may mend that
+│   ├── NotCollectedError           not_collected
+│   ├── AlreadyCollectedError       already_collected
+│   ├── AlreadyApprovedError        already_approved
+│   ├── NotApprovedError            not_approved
+│   ├── AlreadyActiveError          already_active
+│   └── OutOfOrderError             out_of_order
+├── KeyConflictError            key_conflict
+├── NotRecordedError            not_recorded
+├── NotFoundError               no such thing
+│   ├── CitizenUnknownError         unknown_citizen
+│   └── DossierUnknownError         unknown_dossier
+└── KeyFileError                the secret that finds and seals citizens
+    ├── KeyFileMissingError         key_file_missing
+    ├── KeyFileInvalidError         key_file_invalid
+    └── KeyFileWrongError           wrong_key_file
+
+UnavailableError                not a refusal: the answer is not known; try again with the same keys
+├── StoreUnavailableError           store_unavailable
+├── StoreNotReadyError              store_not_ready
+├── ClockBehindError                clock_behind
+└── ContentionError                 contention
+
+A code is a contract: programs branch on it and it never changes. The sentence
+is for people, says what to do, and never holds a personal number.
+"""
+
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+
+class LedgerError(Exception):
+    """The ledger refused; nothing was recorded."""
+
+    code: ClassVar[str] = "refused"
+
+
+class InputError(LedgerError):
+    """The report is wrong in itself: sending it again unchanged can never succeed."""
+
+    code = "invalid_input"
+
+
+class TypeUnknownError(InputError):
+    code = "unknown_type"
+
+
+class FieldMissingError(InputError):
+    code = "missing_field"
+
+    def __init__(self, field: str, why: str = "") -> None:
+        super().__init__(f"{field} is missing" + (f": {why}" if why else ""))
+        self.field = field
+
+
+class FieldInvalidError(InputError):
+    code = "invalid_field"
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+
+
+class FieldUnknownError(InputError):
+    """A column or field that is not part of the import format."""
+
+    code = "unknown_column"
+
+
+class CitizenInvalidError(InputError):
+    """The citizen's number is not 12 digits. The sentence never repeats it."""
+
+    code = "invalid_citizen"
+
+
+class LevelInvalidError(InputError):
+    code = "invalid_level"
+
+
+class TimeInvalidError(InputError):
+    code = "invalid_time"
+
+
+class TimeWithoutOffsetError(InputError):
+    code = "time_without_offset"
+
+
+class TimeInFutureError(InputError):
+    """The event is said to happen later than the ledger's clock allows."""
+
+    code = "time_in_future"
+
+    def __init__(self, occurred_at: datetime, now: datetime) -> None:
+        super().__init__(
+            f"occurred_at {occurred_at.isoformat()} is in the future: the ledger's clock says "
+            f"{now.isoformat(timespec='seconds')}, and 5 minutes ahead is allowed; "
+            "check the clock of the sending device"
+        )
+        self.occurred_at = occurred_at
+        self.now = now
+
+
+class PersonalNumberError(InputError):
+    """A field other than citizen holds a 12-digit number."""
+
+    code = "personal_number"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            f"{field} holds a 12-digit number: only the field citizen may hold a personal number; take it out"
+        )
+        self.field = field
+
+
+class NulCharacterError(InputError):
+    code = "nul_character"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} holds a NUL character; take it out")
+        self.field = field
+
+
+class NotUtf8Error(InputError):
+    code = "not_utf8"
+
+
+class JsonInvalidError(InputError):
+    code = "invalid_json"
+
+
+class LineCutError(InputError):
+    """A line ends before its last field: the file was cut on the way."""
+
+    code = "line_cut"
+
+
+class FileEmptyError(InputError):
+    code = "file_empty"
+
+
+class FileInvalidError(InputError):
+    """The file cannot be read as the format it claims to be."""
+
+    code = "invalid_file"
+
+
+class BatchTooLargeError(InputError):
+    code = "too_many"
+
+
+class UnitError(LedgerError):
+    """The tree of units does not allow it."""
+
+    code = "unit"
+
+
+class UnitUnknownError(UnitError):
+    """No unit ever had this code."""
+
+    code = "unknown_unit"
+
+    def __init__(self, unit: str) -> None:
+        super().__init__(f"no unit has the code {unit}; ledger units list shows those that have")
+        self.unit = unit
+
+
+class UnitNotValidError(UnitError):
+    """A unit has or had this code, but not on the day in question."""
+
+    code = "unit_not_valid"
+
+    def __init__(self, unit: str, day: date, held_by: str) -> None:
+        super().__init__(f"the code {unit} was not valid on {day.isoformat()}: {held_by}")
+        self.unit = unit
+        self.day = day
+
+
+class UnitDiffersError(UnitError):
+    """A code to be opened is already open as something else."""
+
+    code = "unit_differs"
+
+
+class StateError(LedgerError):
+    """The dossier is not in the state the report needs. Other reports, still on their way, may mend it."""
+
+    code = "state"
+
+
+class NotCollectedError(StateError):
+    code = "not_collected"
+
+
+class AlreadyCollectedError(StateError):
+    code = "already_collected"
+
+
+class AlreadyApprovedError(StateError):
+    code = "already_approved"
+
+
+class NotApprovedError(StateError):
+    code = "not_approved"
+
+
+class AlreadyActiveError(StateError):
+    """The account of this level was activated before; only the first activation counts."""
+
+    code = "already_active"
+
+
+class OutOfOrderError(StateError):
+    """The event is said to happen before the last standing event of the same level."""
+
+    code = "out_of_order"
+
+    def __init__(self, occurred_at: datetime, last_type: str, last_at: datetime) -> None:
+        super().__init__(
+            f"occurred_at {occurred_at.isoformat()} is before the {last_type} event of "
+            f"{last_at.isoformat()} that this level of the dossier already has"
+        )
+        self.occurred_at = occurred_at
+        self.last_at = last_at
+
+
+class KeyConflictError(LedgerError):
+    """The key was used before in this dossier, for a report with other content."""
+
+    code = "key_conflict"
+
+    def __init__(self, key: str, version: int, fields: tuple[str, ...]) -> None:
+        super().__init__(
+            f"key {key} was used in this dossier for its event {version} with other content "
+            f"({', '.join(fields)}); a retry must repeat the content, a new report needs a new key"
+        )
+        self.key = key
+        self.version = version
+        self.fields = fields
+
+
+class NotRecordedError(LedgerError):
+    """Nothing wrong with this report, but another one of its all-or-nothing batch was refused."""
+
+    code = "not_recorded"
+
+
+class NotFoundError(LedgerError):
+    code = "not_found"
+
+
+class CitizenUnknownError(NotFoundError):
+    """The ledger has no dossier of this citizen. The sentence never repeats the number."""
+
+    code = "unknown_citizen"
+
+    def __init__(self) -> None:
+        super().__init__("the ledger has no dossier of this citizen")
+
+
+class DossierUnknownError(NotFoundError):
+    code = "unknown_dossier"
+
+    def __init__(self, dossier_id: UUID | str) -> None:
+        super().__init__(f"no dossier {dossier_id}")
+        self.dossier_id = dossier_id
+
+
+class KeyFileError(LedgerError):
+    code = "key_file"
+
+
+class KeyFileMissingError(KeyFileError):
+    code = "key_file_missing"
+
+
+class KeyFileInvalidError(KeyFileError):
+    code = "key_file_invalid"
+
+
+class KeyFileWrongError(KeyFileError):
+    """The key file belongs to another ledger: with it every citizen would get a second dossier."""
+
+    code = "wrong_key_file"
+
+
+class UnavailableError(Exception):
+    """The ledger cannot answer now. Whether a report was recorded is not known.
+
+    Sending it again with the same key is always safe: what was recorded is
+    answered as a duplicate.
+    """
+
+    code: ClassVar[str] = "unavailable"
+
+
+class StoreUnavailableError(UnavailableError):
+    """PostgreSQL cannot be reached, or went away in the middle."""
+
+    code = "store_unavailable"
+
+
+class StoreNotReadyError(UnavailableError):
+    """The database is there, but not as this version of the ledger needs it."""
+
+    code = "store_not_ready"
+
+
+class ClockBehindError(UnavailableError):
+    """The server's clock is more than 60 seconds behind the last recorded event."""
+
+    code = "clock_behind"
+
+
+class ContentionError(UnavailableError):
+    """Other writers kept changing the same dossiers or units; nothing was recorded."""
+
+    code = "contention"

@@ -1,0 +1,231 @@
+"""Bring a database to the schema this program needs: numbered SQL files, applied once each."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Literal, LiteralString, cast
+
+import msgspec
+import psycopg
+from psycopg import Connection, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ledger.database import SUPPORTED_MAJORS, Database
+from ledger.errors import StoreNotReadyError, StoreUnavailableError
+
+_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_LOCK = 0x6C656467
+"""Advisory lock of migrations; one at a time in a database."""
+
+
+class Component(msgspec.Struct, frozen=True):
+    """A package whose tables live in the ledger's schema."""
+
+    name: str
+    package: str
+    """Where its folder ``migrations`` is."""
+    owner: Literal["owner", "projector"]
+    """The role that its tables belong to."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    component: str
+    number: int
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.text.encode()).digest()
+
+
+LOG = Component("log", "ledger.sql", "owner")
+
+
+def migrations_of(component: Component) -> list[Migration]:
+    """Return a component's migrations in the order of their numbers, which have no gap."""
+    found = []
+    for file in (files(component.package) / "migrations").iterdir():
+        match = _FILE.fullmatch(file.name)
+        if match:
+            text = file.read_text(encoding="utf-8")
+            found.append(Migration(component.name, int(match[1]), file.name.removesuffix(".sql"), text))
+    found.sort(key=lambda migration: migration.number)
+    assert [migration.number for migration in found] == list(range(1, len(found) + 1)), component
+    return found
+
+
+def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> list[str]:
+    """Create or upgrade a ledger's schema; return the names of what was applied.
+
+    Idempotent, atomic (all of it or nothing), and safe when several start at once: one
+    works, the others wait for it and find nothing left to do.
+
+    Raises:
+        StoreUnavailableError: The database cannot be reached.
+        StoreNotReadyError: The login lacks a right it needs, the server's version is not
+            supported, or the database was made by a newer program; says what to do.
+    """
+    with connect(database.as_operator()) as connection:
+        _check_server(connection)
+        if not missing(connection, database, components):
+            return []
+        try:
+            with connection.transaction():
+                return _migrate(connection, database, components)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StoreNotReadyError(
+                f"the login may not set up the ledger: {error.diag.message_primary}. Let a superuser or a "
+                "login with CREATEROLE and CREATE on the database run ledger migrate once"
+            ) from None
+
+
+def _migrate(connection: Connection[Any], database: Database, components: Sequence[Component]) -> list[str]:
+    connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, database.schema))
+    _create_roles(connection, database)
+    names = {
+        "schema": sql.Identifier(database.schema),
+        "owner": sql.Identifier(database.owner),
+        "writer": sql.Identifier(database.writer),
+        "projector": sql.Identifier(database.projector),
+    }
+    _execute(connection, _SCHEMA, names)
+    applied = []
+    for component in components:
+        for migration in missing(connection, database, (component,)):
+            _execute(connection, f"SET LOCAL ROLE {{{component.owner}}}", names)
+            _execute(connection, migration.text, names)
+            _execute(connection, "SET LOCAL ROLE {owner}", names)
+            connection.execute(
+                "INSERT INTO migrations (component, number, name, sha256) VALUES (%s, %s, %s, %s)",
+                (migration.component, migration.number, migration.name, migration.sha256),
+            )
+            applied.append(f"{migration.component} {migration.name}")
+    return applied
+
+
+_SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
+GRANT USAGE ON SCHEMA {schema} TO {writer};
+GRANT USAGE, CREATE ON SCHEMA {schema} TO {projector};
+SET LOCAL ROLE {owner};
+CREATE TABLE IF NOT EXISTS migrations (
+    component  text        NOT NULL,
+    number     int         NOT NULL,
+    name       text        NOT NULL,
+    sha256     bytea       NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (component, number)
+);
+"""
+
+
+def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Identifier]) -> None:
+    # The texts ship with the program; the names are checked identifiers.
+    connection.execute(sql.SQL(cast("LiteralString", text)).format(**names))
+
+
+def _create_roles(connection: Connection[Any], database: Database) -> None:
+    for role in (database.owner, database.writer, database.projector):
+        # Roles belong to the whole cluster, which the lock does not cover: another database's
+        # migration may create the same one at this moment.
+        connection.execute(
+            sql.SQL(
+                "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN "
+                "CREATE ROLE {role} NOLOGIN; END IF; "
+                "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            ).format(name=sql.Literal(role), role=sql.Identifier(role))
+        )
+        member = connection.execute("SELECT pg_has_role(%s, 'MEMBER')", (role,)).fetchone()
+        if not (member and member[0]):
+            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+    if database.embedded:
+        password = conninfo_to_dict(database.conninfo)["password"]
+        assert isinstance(password, str)
+        for role in (database.writer, database.projector):
+            verifier = connection.pgconn.encrypt_password(
+                password.encode(), role.encode(), b"scram-sha-256"
+            ).decode()
+            connection.execute(
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
+            )
+
+
+def missing(
+    connection: Connection[Any], database: Database, components: Sequence[Component]
+) -> list[Migration]:
+    """Return the migrations that the database lacks.
+
+    Raises:
+        StoreNotReadyError: It has some that this program does not know, or knows differently.
+    """
+    there: dict[tuple[str, int], bytes] = {}
+    [[table]] = connection.execute("SELECT to_regclass(%s)", (f"{database.schema}.migrations",)).fetchall()
+    if table is not None:
+        rows = connection.execute("SELECT component, number, sha256 FROM migrations").fetchall()
+        there = {(component, number): bytes(digest) for component, number, digest in rows}
+    lacking = []
+    for component in components:
+        known = migrations_of(component)
+        newest = max((number for name, number in there if name == component.name), default=0)
+        if newest > len(known):
+            raise StoreNotReadyError(
+                f"{database.describe()} is at migration {newest} of {component.name}, made by a newer program "
+                f"than this one, which knows {len(known)}; upgrade activation-ledger"
+            )
+        for migration in known:
+            digest = there.get((component.name, migration.number))
+            if digest is None:
+                lacking.append(migration)
+            elif digest != migration.sha256:
+                raise StoreNotReadyError(
+                    f"{database.describe()} has another migration {migration.name} of {component.name} than this "
+                    "program; it was made by a different version, which must not be mixed with this one"
+                )
+    return lacking
+
+
+def check_migrated(connection: Connection[Any], database: Database, components: Sequence[Component]) -> None:
+    """Raise StoreNotReadyError unless the database is exactly as this program needs it."""
+    _check_server(connection)
+    try:
+        lacking = missing(connection, database, components)
+    except psycopg.errors.InsufficientPrivilege:
+        lacking = [migration for component in components for migration in migrations_of(component)]
+    if lacking:
+        raise StoreNotReadyError(
+            f"{database.describe()} is not set up for this version: run ledger migrate "
+            f"(missing: {', '.join(migration.name for migration in lacking)})"
+        )
+
+
+def _check_server(connection: Connection[Any]) -> None:
+    major = connection.info.server_version // 10_000
+    if major not in SUPPORTED_MAJORS:
+        raise StoreNotReadyError(
+            f"the server is PostgreSQL {major}; the ledger needs {SUPPORTED_MAJORS[0]} to {SUPPORTED_MAJORS[-1]}"
+        )
+
+
+@contextmanager
+def connect(conninfo: str) -> Iterator[Connection[Any]]:
+    """Open a connection in autocommit mode, for set-up and checks.
+
+    Raises:
+        StoreUnavailableError: The server cannot be reached, or went away.
+        StoreNotReadyError: The server is there and refuses the login.
+    """
+    try:
+        connection = psycopg.connect(conninfo, autocommit=True)
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        if "role" in reason and ("does not exist" in reason or "permission denied" in reason):
+            raise StoreNotReadyError(f"{reason}: run ledger migrate") from None
+        raise StoreUnavailableError(f"PostgreSQL cannot be reached: {reason}") from None
+    with connection:
+        try:
+            yield connection
+        except psycopg.OperationalError as error:
+            raise StoreUnavailableError(f"PostgreSQL went away: {str(error).strip()}") from None

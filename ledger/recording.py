@@ -1,0 +1,253 @@
+"""A batch at work: dossiers loaded by one query, decided in memory, written by one append.
+
+The one place where the parts meet. ``Desk`` is not thread-safe and lives for one batch.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ledger.business_time import business_day
+from ledger.commands import AnyCommand
+from ledger.dossier import Dossier, Placing, decide, differences, evolve
+from ledger.errors import KeyConflictError, LedgerError, StateError, UnitError
+from ledger.events import AnyDossierEvent, Recorded, UnitOpened, topic_of
+from ledger.identities import Identities, Sealed
+from ledger.store import Batch, encode
+from ledger.units import UnitTree
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The report is in the ledger, for good."""
+
+    position: int
+    """Its event's number in the whole ledger, from 1; pass it as ``after`` when reading."""
+    version: int
+    """Its event's number within the dossier, from 1."""
+    dossier_id: UUID
+    recorded_at: datetime
+    """When the ledger learnt it, UTC."""
+    duplicate: bool
+    """True if the same report was recorded before, and this is the answer to a retry."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The report was refused; nothing was recorded for it."""
+
+    error: LedgerError
+
+    @property
+    def code(self) -> str:
+        """The stable name of the reason."""
+        return self.error.code
+
+    @property
+    def detail(self) -> str:
+        """A sentence that says what to do; it holds no personal number."""
+        return str(self.error)
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A checked command and its place in the caller's list."""
+
+    index: int
+    command: AnyCommand
+    lookup: bytes
+
+
+class File:
+    """One dossier of a batch: what the log has of it, and what the batch adds."""
+
+    __slots__ = ("added", "dossier", "entries", "key", "outcomes", "sealed", "stored", "wishes")
+
+    def __init__(self, wishes: list[Wish], dossier_id: UUID) -> None:
+        self.wishes = wishes
+        self.entries: list[Recorded] = []
+        """The dossier's events in the log, oldest first."""
+        self.stored = Dossier(dossier_id)
+        """The dossier as the log has it."""
+        self.dossier = self.stored
+        """The dossier with what the batch adds."""
+        self.key: bytes | None = None
+        """The citizen's wrapped key; None until the first event needs one."""
+        self.sealed: Sealed | None = None
+        """The row of a citizen that this batch registers."""
+        self.added: list[tuple[int, AnyDossierEvent]] = []
+        """The batch's events with the index of the wish that they answer, in the order of their versions."""
+        self.outcomes: list[tuple[int, Refusal | int]] = []
+        """For every wish a refusal, or the version of the event that answers it."""
+
+
+class Desk:
+    """Decides a batch of wishes against a tree of units."""
+
+    def __init__(self, wishes: Iterable[Wish], identities: Identities, new_id: Callable[[], UUID]) -> None:
+        self._identities = identities
+        self.files: dict[bytes, File] = {}
+        for wish in wishes:
+            file = self.files.get(wish.lookup)
+            if file is None:
+                self.files[wish.lookup] = File([wish], new_id())
+            else:
+                file.wishes.append(wish)
+
+    def load(self, rows: Iterable[tuple[bytes, bytes, Recorded]]) -> list[File]:
+        """Take what the log has of the batch's dossiers; return the files that it changes."""
+        entries: dict[bytes, list[Recorded]] = {}
+        keys: dict[bytes, bytes] = {}
+        for lookup, key, entry in rows:
+            entries.setdefault(lookup, []).append(entry)
+            keys[lookup] = key
+        changed = []
+        for lookup, found in entries.items():
+            file = self.files[lookup]
+            if len(found) == len(file.entries) and found[0].originator_id == file.stored.id:
+                continue
+            dossier = Dossier(found[0].originator_id)
+            for entry in found:
+                dossier = evolve(dossier, _dossier_event(entry))
+            file.entries, file.stored, file.key, file.sealed = found, dossier, keys[lookup], None
+            changed.append(file)
+        return changed
+
+    def decide(self, files: Iterable[File], tree: UnitTree) -> None:
+        """Decide all wishes of *files* afresh."""
+        for file in files:
+            file.dossier, file.added, file.outcomes = file.stored, [], []
+            waiting: list[Wish] = []
+            for wish in file.wishes:
+                outcome = self._decide(file, wish, tree)
+                if isinstance(outcome, Refusal) and isinstance(outcome.error, StateError):
+                    waiting.append(wish)
+                file.outcomes.append((wish.index, outcome))
+                if waiting and not isinstance(outcome, Refusal):
+                    self._decide_waiting(file, waiting, wish.command.occurred_at, tree)
+
+    def _decide_waiting(self, file: File, waiting: list[Wish], at: datetime, tree: UnitTree) -> None:
+        """Ask again for what was refused for its state at the very instant that has now changed.
+
+        Reports of one dossier and one instant have no order of their own, so theirs must not matter.
+        """
+        progress = True
+        while progress:
+            progress = False
+            for wish in [wish for wish in waiting if wish.command.occurred_at == at]:
+                outcome = self._decide(file, wish, tree)
+                if not isinstance(outcome, Refusal):
+                    waiting.remove(wish)
+                    file.outcomes = [pair for pair in file.outcomes if pair[0] != wish.index]
+                    file.outcomes.append((wish.index, outcome))
+                    progress = True
+
+    def _decide(self, file: File, wish: Wish, tree: UnitTree) -> Refusal | int:
+        command = wish.command
+        try:
+            version = file.dossier.keys.get(command.key)
+            if version is not None:
+                self._check_same(file, version, command)
+                return version
+            event = decide(file.dossier, command, self._place(file, command, tree))
+        except LedgerError as refusal:
+            return Refusal(refusal)
+        file.dossier = evolve(file.dossier, event)
+        file.added.append((wish.index, event))
+        self._register(file, command.citizen)
+        return file.dossier.version
+
+    def _place(self, file: File, command: AnyCommand, tree: UnitTree) -> Placing:
+        unit_id = None
+        if command.unit:
+            unit_id = tree.resolve(command.unit, business_day(command.occurred_at)).id
+        if not command.note:
+            return Placing(unit_id)
+        # The event may yet be refused; then a key made here belongs to nobody and is dropped with the file.
+        self._register(file, command.citizen)
+        assert file.key is not None
+        return Placing(unit_id, self._identities.seal_note(command.note, file.key, file.stored.id))
+
+    def _register(self, file: File, citizen: str) -> None:
+        if file.key is None:
+            file.sealed = self._identities.seal(citizen, file.stored.id)
+            file.key = file.sealed.key
+
+    def _check_same(self, file: File, version: int, command: AnyCommand) -> None:
+        if version <= file.stored.version:
+            event = _dossier_event(file.entries[version - 1])
+        else:
+            event = file.added[version - file.stored.version - 1][1]
+        note = ""
+        if event.note is not None:
+            assert file.key is not None
+            note = self._identities.open_note(event.note, file.key, file.stored.id)
+        fields = differences(event, note, command)
+        if fields:
+            raise KeyConflictError(command.key, version, fields)
+
+    def batch(self, tree: UnitTree) -> Batch | None:
+        """Return what is to be appended, None if nothing; events stand in the order of the wishes."""
+        drafts: list[tuple[int, UUID, int, AnyDossierEvent]] = []
+        batch = Batch([], [], [], [], [], [], [], [], units_seen=tree.version)
+        for lookup, file in self.files.items():
+            order = -1
+            version = file.stored.version
+            for index, event in file.added:
+                # A later version never stands before an earlier one.
+                order = max(order, index)
+                version += 1
+                drafts.append((order, file.stored.id, version, event))
+            if file.added and file.sealed is not None:
+                batch.citizen_lookups.append(lookup)
+                batch.citizen_dossiers.append(file.stored.id)
+                batch.citizen_sealed.append(file.sealed.number)
+                batch.citizen_keys.append(file.sealed.key)
+        drafts.sort(key=_order)
+        for _, dossier_id, version, event in drafts:
+            batch.ids.append(dossier_id)
+            batch.versions.append(version)
+            batch.topics.append(topic_of(type(event)))
+            batch.states.append(encode(event))
+        return batch if drafts else None
+
+    def refusals(self) -> Iterator[Refusal]:
+        for file in self.files.values():
+            yield from (outcome for _, outcome in file.outcomes if isinstance(outcome, Refusal))
+
+    def unit_refused(self) -> bool:
+        """Whether a wish failed on the tree of units, which may be older than the ledger's."""
+        return any(isinstance(refusal.error, UnitError) for refusal in self.refusals())
+
+    def outcomes(
+        self, batch: Batch | None, first: int, recorded_at: datetime
+    ) -> Iterator[tuple[int, Receipt | Refusal]]:
+        """Yield index and outcome of every wish, once *batch* was recorded from position *first* on.
+
+        Where nothing was recorded, *batch* is None, and what it would record has position 0.
+        """
+        positions: dict[tuple[UUID, int], int] = {}
+        if batch is not None:
+            pairs = zip(batch.ids, batch.versions, strict=True)
+            positions = {pair: first + offset for offset, pair in enumerate(pairs)}
+        for file in self.files.values():
+            answered = file.stored.version
+            for index, outcome in sorted(file.outcomes, key=_order):
+                if isinstance(outcome, Refusal):
+                    yield index, outcome
+                elif outcome <= file.stored.version:
+                    entry = file.entries[outcome - 1]
+                    yield index, Receipt(entry.position, outcome, file.stored.id, entry.recorded_at, True)
+                else:
+                    position = positions.get((file.stored.id, outcome), 0)
+                    # Of two equal reports in one batch the second is a duplicate, as it would be in the next.
+                    duplicate = file.added[outcome - answered - 1][0] != index
+                    yield index, Receipt(position, outcome, file.stored.id, recorded_at, duplicate)
+
+
+def _order(pair: tuple[int, *tuple[object, ...]]) -> int:
+    return pair[0]
+
+
+def _dossier_event(entry: Recorded) -> AnyDossierEvent:
+    assert not isinstance(entry.event, UnitOpened), entry.position
+    return entry.event

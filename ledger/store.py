@@ -1,0 +1,309 @@
+"""How events become rows, rows become events, and a batch becomes part of the log."""
+
+import select
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+import psycopg_pool
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    Mapper,
+    MapperDeserialisationError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.rows import dict_row, tuple_row
+from psycopg.sql import SQL, Identifier
+
+from ledger import sql
+from ledger.errors import ClockBehindError, StoreUnavailableError
+from ledger.events import AnyEvent, Entry, Recorded, topic_of
+
+_QUERIES = sql.load("ledger.sql", "log.sql")
+
+UNITS_CHANGED = "AL001"
+CLOCK_BEHIND = "AL002"
+
+POOL_CONNECTIONS_MAX = 16
+POOL_WAIT_SECONDS_MAX = 10.0
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+encode = _encoder.encode
+"""Return an event as it is stored: JSON, keys in the order of the fields, defaults left out."""
+
+Row = tuple[int, UUID, int, str, bytes, datetime]
+"""position, stream, version, topic, state, recorded_at: the order in every query of the log."""
+
+
+class EventMapper(Mapper[UUID]):
+    """Store each event as tagged JSON, its topic being its tag.
+
+    eventsourcing's own mapper reads ``vars(event)``, which a Struct does not have,
+    names events by import path, which a refactoring changes, and imports what a row
+    names. This one decodes through the closed union and nothing else.
+    """
+
+    def __init__(self) -> None:
+        """Take no transcoder, compressor or cipher: rows stay readable in psql."""
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        assert isinstance(domain_event, Entry), domain_event
+        return StoredEvent(
+            originator_id=domain_event.originator_id,
+            originator_version=domain_event.originator_version,
+            topic=topic_of(type(domain_event.event)),
+            state=encode(domain_event.event),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Entry:
+        """Raise MapperDeserialisationError if the row is not an event we know."""
+        assert isinstance(stored_event.originator_id, UUID)
+        return Entry(
+            originator_id=stored_event.originator_id,
+            originator_version=stored_event.originator_version,
+            event=decode(stored_event.topic, stored_event.state),
+        )
+
+
+def decode(topic: str, state: bytes) -> AnyEvent:
+    """Return the event of a row; raise MapperDeserialisationError if it is none that we know."""
+    try:
+        event: AnyEvent = _decoder.decode(state)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MapperDeserialisationError(f"{topic}: {error}") from error
+    # The row says what it is; so does the JSON. They must agree.
+    if event.__struct_config__.tag != topic:
+        raise MapperDeserialisationError(f"{topic}: the state says {event.__struct_config__.tag}")
+    return event
+
+
+def recorded(row: Row) -> Recorded:
+    """Return the entry of a row of the log; raise MapperDeserialisationError, naming its position."""
+    position, stream, version, topic, state, at = row
+    try:
+        event = decode(topic, state)
+    except MapperDeserialisationError as error:
+        raise MapperDeserialisationError(f"position {position}: {error}") from error
+    return Recorded(
+        originator_id=stream, originator_version=version, event=event, position=position, recorded_at=at
+    )
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one append records: parallel lists, as the database takes them."""
+
+    ids: list[UUID]
+    versions: list[int]
+    topics: list[str]
+    states: list[bytes]
+    citizen_lookups: list[bytes] = []
+    citizen_dossiers: list[UUID] = []
+    citizen_sealed: list[bytes] = []
+    citizen_keys: list[bytes] = []
+    units_seen: int | None = None
+    """The version of the units' stream that units were resolved against; None: none were."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The end of the log."""
+
+    position: int
+    """Of the last event; 0 for an empty log."""
+    recorded_at: datetime
+    """When it was recorded, UTC; 1970 for an empty log."""
+    units_version: int
+    """The number of unit events."""
+
+
+class LedgerDatastore(PostgresDatastore):
+    """eventsourcing's connection pool, given any connection string."""
+
+    def __init__(self, conninfo: str, *, schema: str) -> None:
+        super().__init__(dbname="", host="", port="", user="", password="", schema=schema)
+        # The library's pool, never opened, takes only host, port, user and password.
+        self.pool = psycopg_pool.ConnectionPool(  # type: ignore[assignment]
+            conninfo,
+            kwargs={"row_factory": dict_row},
+            min_size=1,
+            max_size=POOL_CONNECTIONS_MAX,
+            open=False,
+            configure=_configure,
+            check=_check_quietly,
+            timeout=POOL_WAIT_SECONDS_MAX,
+        )
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.autocommit = True
+
+
+def _check_quietly(connection: psycopg.Connection[Any]) -> None:
+    # An idle connection has something to read only if the server closed it or sent a notice.
+    # Asking the kernel costs a microsecond; a round trip for every checkout would cost fifty.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        psycopg_pool.ConnectionPool.check_connection(connection)
+
+
+class LedgerRecorder(PostgresApplicationRecorder):
+    """eventsourcing's application recorder over the ledger's own log.
+
+    It keeps the library's columns and interface; writing goes through the one
+    function that the role may execute. The library's table lock would need rights
+    that would also let the past be changed, and its retries of an insert would turn a
+    connection lost after commit into a false conflict: neither is used here.
+    """
+
+    datastore: PostgresDatastore
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        super().__init__(datastore, events_table_name="events")
+        self.channel_name = f"{datastore.schema}.events"
+        self.max_notification_id_statement = SQL(_QUERIES["size"]).format()
+        # Not the leaf: followers of the library's interface never see it.
+        columns = SQL(
+            "SELECT notification_id, originator_id, originator_version, topic, state FROM {}.{}"
+        ).format(Identifier(datastore.schema), Identifier("events"))
+        self.select_events_statement = columns + SQL(" WHERE originator_id = %s")
+
+    def create_table(self) -> None:
+        """Do nothing: ``ledger migrate`` makes the tables."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Append events that nobody decided about, and return their positions, or None for no events.
+
+        The ledger's own commands do not come this way; it is the library's interface.
+
+        Raises:
+            IntegrityError: A stream has one of the versions already; nothing was recorded.
+            OperationalError: The connection was lost; whether it was recorded is not known.
+        """
+        assert not kwargs, kwargs
+        if not stored_events:
+            return None
+        batch = Batch(
+            [_uuid(event.originator_id) for event in stored_events],
+            [event.originator_version for event in stored_events],
+            [event.topic for event in stored_events],
+            [event.state for event in stored_events],
+        )
+        first, _ = self.append(batch)
+        return range(first, first + len(stored_events))
+
+    def append(self, batch: Batch) -> tuple[int, datetime]:
+        """Record a batch, all of it or nothing; return the first position and the time of recording.
+
+        One autocommitted statement: a transaction held open around it would hold the head's
+        lock, and block every writer. Never in psycopg's pipeline mode, which hangs for ever on
+        a batch larger than the socket's buffer (psycopg 3.3.9).
+
+        Raises:
+            IntegrityError: Somebody else wrote one of the streams, or registered one of the citizens, first.
+            OperationalError: The connection was lost; whether it was recorded is not known.
+            PersistenceError: Refused by the function; ``sqlstate_of`` tells why.
+        """
+        parameters = {name: getattr(batch, name) for name in Batch.__struct_fields__}
+        with self._connection() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            row = cursor.execute(_QUERIES["append"], parameters, prepare=True).fetchone()
+        assert row is not None
+        return row
+
+    def claim_key(self, check: bytes) -> bytes:
+        """Return the check of the key file that this ledger belongs to: *check* if it had none."""
+        [value] = self._one("claim_key", {"check": check})
+        return bytes(value)
+
+    def head(self) -> Head:
+        return Head(*self._one("head", {}))
+
+    def read(self, *, after: int, limit: int) -> list[Recorded]:
+        """Return the log in order: at most *limit* events with positions greater than *after*."""
+        return [recorded(row) for row in self._all("read", {"after": after, "limit": limit})]
+
+    def read_stream(self, stream: UUID, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
+        """Return a stream's events with versions greater than *after*, in order."""
+        rows = self._all("stream_after", {"id": stream, "after": after, "limit": limit})
+        return [recorded(row) for row in rows]
+
+    def read_batch(self, lookups: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, Recorded]]:
+        """Yield lookup, wrapped key and event for every event of the citizens' dossiers, in one query.
+
+        A dossier's events come together and in order; a citizen without a dossier yields nothing.
+        """
+        for lookup, dossier_id, key, *row in self._all("batch", {"lookups": list(lookups)}):
+            position, stream, version, topic, state, at = row
+            assert stream == dossier_id
+            yield lookup, key, recorded((position, stream, version, topic, state, at))
+
+    def find(self, lookup: bytes) -> UUID | None:
+        """Return the dossier of a citizen, or None."""
+        rows = self._all("citizens", {"lookups": [lookup]})
+        return rows[0][1] if rows else None
+
+    def key_of(self, dossier_id: UUID) -> bytes | None:
+        """Return a citizen's wrapped key; None when the citizen was erased, or never was."""
+        rows = self._all("key_of", {"id": dossier_id})
+        return rows[0][0] if rows else None
+
+    def _one(self, query: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        [row] = self._all(query, parameters)
+        return row
+
+    def _all(self, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        with self._connection() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            return cursor.execute(_QUERIES[query], parameters).fetchall()
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        with self.datastore.get_connection() as connection:
+            yield connection
+
+
+def _uuid(originator_id: UUID | str) -> UUID:
+    assert isinstance(originator_id, UUID), originator_id
+    return originator_id
+
+
+def sqlstate_of(error: PersistenceError) -> str | None:
+    """Return the SQLSTATE behind one of eventsourcing's errors."""
+    cause = error.__cause__
+    return cause.sqlstate if isinstance(cause, psycopg.Error) else None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's own errors into the ledger's; the only place where that happens.
+
+    An IntegrityError and the refusals that a caller must act on pass through.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (OperationalError, InterfaceError) as error:
+        raise StoreUnavailableError(
+            f"PostgreSQL cannot be reached or went away: {_first_line(error)}"
+        ) from error
+    except PersistenceError as error:
+        if sqlstate_of(error) == CLOCK_BEHIND:
+            raise ClockBehindError(f"{_first_line(error)}; set the server's clock") from error
+        raise
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
