@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal
 
 import msgspec
 import psycopg
@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 
 def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Identifier]) -> None:
     # The texts ship with the program; the names are checked identifiers.
-    connection.execute(sql.SQL(cast("LiteralString", text)).format(**names))
+    connection.execute(sql.SQL(text).format(**names))
 
 
 def _create_roles(connection: Connection[Any], database: Database) -> None:

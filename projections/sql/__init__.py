@@ -1,0 +1,1 @@
+"""The projections' queries and migrations."""

@@ -1,0 +1,154 @@
+-- add_month --
+INSERT INTO {month} AS t
+SELECT * FROM unnest(
+    %(unit_id)b::uuid[], %(level)b::smallint[], %(month)b::date[],
+    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
+    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
+    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
+)
+ON CONFLICT (month, unit_id, level) DO UPDATE
+SET collected           = t.collected           + excluded.collected,
+    approved            = t.approved            + excluded.approved,
+    rejected            = t.rejected            + excluded.rejected,
+    notified            = t.notified            + excluded.notified,
+    activated           = t.activated           + excluded.activated,
+    locked              = t.locked              + excluded.locked,
+    unlocked            = t.unlocked            + excluded.unlocked,
+    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
+
+-- add_day --
+INSERT INTO {day} AS t
+SELECT * FROM unnest(
+    %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
+    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
+    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
+    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
+)
+ON CONFLICT (day, unit_id, level) DO UPDATE
+SET collected           = t.collected           + excluded.collected,
+    approved            = t.approved            + excluded.approved,
+    rejected            = t.rejected            + excluded.rejected,
+    notified            = t.notified            + excluded.notified,
+    activated           = t.activated           + excluded.activated,
+    locked              = t.locked              + excluded.locked,
+    unlocked            = t.unlocked            + excluded.unlocked,
+    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
+
+-- add_fine --
+INSERT INTO {fine} AS t
+SELECT * FROM unnest(
+    %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[], %(recorded_on)b::date[],
+    %(place)b::text[], %(shift)b::text[], %(partner)b::text[],
+    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
+    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
+    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
+)
+ON CONFLICT (day, unit_id, level, recorded_on, place, shift, partner) DO UPDATE
+SET collected           = t.collected           + excluded.collected,
+    approved            = t.approved            + excluded.approved,
+    rejected            = t.rejected            + excluded.rejected,
+    notified            = t.notified            + excluded.notified,
+    activated           = t.activated           + excluded.activated,
+    locked              = t.locked              + excluded.locked,
+    unlocked            = t.unlocked            + excluded.unlocked,
+    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
+
+-- create_rebuild --
+DROP TABLE IF EXISTS {month}, {day}, {fine};
+CREATE TABLE {month} (LIKE {live_month} INCLUDING ALL);
+CREATE TABLE {day} (LIKE {live_day} INCLUDING ALL);
+CREATE TABLE {fine} (LIKE {live_fine} INCLUDING ALL);
+GRANT SELECT ON {month}, {day}, {fine} TO {writer};
+DELETE FROM projections WHERE name = 'unit_totals.rebuild';
+INSERT INTO projections (name, position, recorded_at)
+VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
+
+-- swap --
+-- In one transaction, with the live tracking row locked: readers see the old tables or the new ones.
+DROP TABLE {live_month}, {live_day}, {live_fine};
+ALTER TABLE {month} RENAME TO {live_month};
+ALTER TABLE {day} RENAME TO {live_day};
+ALTER TABLE {fine} RENAME TO {live_fine};
+UPDATE projections
+SET position    = rebuilt.position,
+    recorded_at = rebuilt.recorded_at,
+    error       = NULL
+FROM projections AS rebuilt
+WHERE projections.name = 'unit_totals'
+  AND rebuilt.name = 'unit_totals.rebuild';
+DELETE FROM projections WHERE name = 'unit_totals.rebuild';
+
+-- read_coarse --
+-- One statement, so that the position and the counts are of one moment, also while a rebuild
+-- swaps the tables. Whole months come from the roll-up, the days at the edges from the days.
+-- What awaits, awaits now: the days asked for do not bound it.
+SELECT tracked.position, tracked.recorded_at, counted.*
+FROM projections AS tracked
+LEFT JOIN (
+    SELECT unit_id, level,
+           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
+           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
+           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+    FROM (
+        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked,
+               0::bigint AS awaiting_approval, 0::bigint AS awaiting_activation
+        FROM unit_totals_month
+        WHERE month >= %(month_from)b::date AND month < %(month_to)b::date
+        UNION ALL
+        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, 0, 0
+        FROM unit_totals_day
+        WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
+           OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
+        UNION ALL
+        SELECT unit_id, level, 0, 0, 0, 0, 0, 0, 0, awaiting_approval, awaiting_activation
+        FROM unit_totals_month
+    ) AS parts
+    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+    GROUP BY unit_id, level
+) AS counted ON true
+WHERE tracked.name = 'unit_totals';
+
+-- read_days --
+SELECT tracked.position, tracked.recorded_at, counted.*
+FROM projections AS tracked
+LEFT JOIN (
+    SELECT day,
+           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
+           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
+           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+    FROM unit_totals_day
+    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+    GROUP BY day
+    ORDER BY day
+) AS counted ON true
+WHERE tracked.name = 'unit_totals';
+
+-- read_fine --
+SELECT tracked.position, tracked.recorded_at, counted.*
+FROM projections AS tracked
+LEFT JOIN (
+    SELECT CASE %(by)b::text WHEN 'place' THEN place WHEN 'shift' THEN shift ELSE partner END AS part,
+           coalesce(sum(collected) FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(approved)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(rejected)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(notified)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
+           sum(awaiting_approval)::bigint,
+           sum(awaiting_activation)::bigint
+    FROM (
+        SELECT *, day >= %(from)b::date AND day < %(to)b::date AS asked
+        FROM unit_totals_fine
+    ) AS fine
+    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+    GROUP BY part
+    ORDER BY part
+) AS counted ON true
+WHERE tracked.name = 'unit_totals';

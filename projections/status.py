@@ -1,0 +1,53 @@
+"""How far the projections are behind the log."""
+
+from collections.abc import Mapping
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg.rows import tuple_row
+
+from ledger import Ledger, sql
+from ledger.store import translated
+
+_QUERIES = sql.load("projections.sql", "tracking.sql")
+
+
+class ProjectionStatus(msgspec.Struct, frozen=True):
+    """How far a projection is behind the log."""
+
+    name: str
+    position: int
+    """The last event it has counted."""
+    head: int
+    """The last event of the log."""
+    lag_events: int
+    lag_seconds: float
+    """Between the recording of the last event counted and of the last event there is; 0 when caught up."""
+    error: str | None
+    """Why it stopped; null while it runs."""
+
+
+def status(ledger: Ledger) -> list[ProjectionStatus]:
+    """Return how far each projection is.
+
+    Raises:
+        UnavailableError: The database cannot be reached.
+    """
+    return [
+        ProjectionStatus(
+            name,
+            position,
+            head,
+            head - position,
+            0.0 if head == position else max(0.0, (head_at - at).total_seconds()),
+            error,
+        )
+        for name, position, at, error, head, head_at in ask(ledger, _QUERIES["status"], {})
+    ]
+
+
+def ask(ledger: Ledger, query: LiteralString, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a question to the read models; raise UnavailableError if it cannot be asked."""
+    with translated(), ledger.recorder.datastore.get_connection() as connection:
+        cursor = connection.cursor(row_factory=tuple_row, binary=True)
+        return cursor.execute(query, parameters).fetchall()

@@ -1,0 +1,256 @@
+"""The questions that unit totals answer; the one code path for page, API, export and command line."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from ledger import Ledger, Unit, UnitTree, sql
+from ledger.migrations import check_migrated, connect, migrate
+from projections.components import COMPONENTS
+from projections.errors import NotCaughtUpError
+from projections.runner import catch_up
+from projections.status import ask
+from projections.unit_totals import MEASURES, NAME
+
+_QUERIES = sql.load("projections.sql", "unit_totals.sql")
+
+FIRST_DAY = date(1900, 1, 1)
+LAST_DAY = date(9999, 1, 1)
+"""No event is after it, and a month later still is a date."""
+WAIT_SECONDS = 2.0
+_WAIT_STEP_SECONDS = 0.01
+_COUNTS = len(MEASURES) - 2
+"""The measures that days bound; the rest wait now."""
+
+By = Literal["unit", "level", "day", "place", "shift", "partner"]
+Counts = list[int]
+UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
+"""What counts at units that are not in the tree of the day asked for, so that rows add up."""
+
+
+class TotalsQuery(msgspec.Struct, frozen=True):
+    """A question about totals."""
+
+    unit: str | None = None
+    """Code of a unit: it and everything under it. Absent: the whole ledger."""
+    by: By = "unit"
+    """What the rows are; for unit the direct children, each with everything under it."""
+    level: int | None = None
+    """1 or 2; absent: both."""
+    from_day: date | None = None
+    """First business day (Asia/Ho_Chi_Minh) of ``occurred_at``, included."""
+    to_day: date | None = None
+    """Last business day, included; also the day on which the unit's code and tree are read, else today."""
+
+
+class TotalsAnswer(msgspec.Struct, frozen=True):
+    """Counts of events at the unit whose work they are.
+
+    ``awaiting_*`` are dossiers, per level, that wait now at the collecting unit: the days
+    asked for do not bound them. By day, place, shift or partner they stand where the event
+    stands that made them wait.
+    """
+
+    position: int
+    """The ledger position that the counts are true for."""
+    recorded_at: datetime
+    """When the event at that position was recorded, UTC."""
+    projection: str
+    rows: list[dict[str, Any]]
+    sum: dict[str, int]
+
+
+class Totals:
+    """Answers from the read model; safe to share between threads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def catch_up(self) -> int:
+        """Count every event that the log has now; return the position reached. Raise UnavailableError if it cannot."""
+        return catch_up(self._ledger.database)
+
+    def read(
+        self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+    ) -> TotalsAnswer:
+        """Answer a question, at once or as soon as the projection has reached *after*.
+
+        Raises:
+            UnitError: The unit is no code, or was not valid on the day.
+            NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
+            UnavailableError: The database cannot be reached.
+        """
+        if after is not None:
+            self._wait(after, wait_seconds)
+        day = query.to_day or self._ledger.today()
+        tree = self._ledger.tree()
+        scope = None if query.unit is None else tree.resolve(query.unit, day)
+        below = _Below(tree, day)
+        parameters = {
+            "units": None if scope is None else sorted(below.members(scope)),
+            "level": query.level,
+        }
+        match query.by:
+            case "unit":
+                return self._by_unit(query, parameters, scope, below)
+            case "level":
+                return self._by_level(query, parameters)
+            case "day":
+                return self._by_day(query, parameters)
+            case "place" | "shift" | "partner":
+                return self._by_part(query, parameters)
+
+    def _wait(self, after: int, wait_seconds: float) -> None:
+        deadline = time.monotonic() + wait_seconds
+        while (position := self.position()) < after:
+            if time.monotonic() >= deadline:
+                raise NotCaughtUpError(
+                    f"{NAME} has counted up to position {position}, not yet {after}; ask again in a second"
+                )
+            time.sleep(_WAIT_STEP_SECONDS)
+
+    def position(self) -> int:
+        """Return the last position counted."""
+        [(position,)] = ask(self._ledger, _TRACKING["position"], {"name": NAME})
+        return int(position)
+
+    def _by_unit(
+        self, query: TotalsQuery, parameters: dict[str, Any], scope: Unit | None, below: "_Below"
+    ) -> TotalsAnswer:
+        children = below.children.get(None if scope is None else scope.id, [])
+        buckets: dict[UUID, int] = {}
+        for index, child in enumerate(children):
+            buckets.update(dict.fromkeys(below.members(child), index))
+        sums: list[Counts] = [[0] * len(MEASURES) for _ in children]
+        rest = [0] * len(MEASURES)
+        (position, recorded_at), rows = self._ask("read_coarse", parameters | _edges(query))
+        for unit_id, _, *counts in rows:
+            bucket = buckets.get(unit_id)
+            _add(rest if bucket is None else sums[bucket], counts)
+        keys = [_unit_key(child) for child in children]
+        if any(rest):
+            # The unit's own events; of the whole ledger, those of units that the day's tree lacks.
+            keys.append(UNALLOCATED if scope is None else _unit_key(scope))
+            sums.append(rest)
+        return _answer(position, recorded_at, "unit", keys, sums)
+
+    def _by_level(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
+        (position, recorded_at), rows = self._ask("read_coarse", parameters | _edges(query))
+        sums: dict[int, Counts] = {}
+        for _, level, *counts in rows:
+            _add(sums.setdefault(level, [0] * len(MEASURES)), counts)
+        return _answer(position, recorded_at, "level", sorted(sums), [sums[level] for level in sorted(sums)])
+
+    def _by_day(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
+        first, after_last = _bounds(query)
+        (position, recorded_at), rows = self._ask("read_days", parameters)
+        asked = [(day, counts) for day, *counts in rows if first <= day < after_last and any(counts)]
+        answer = _answer(
+            position, recorded_at, "day", [day for day, _ in asked], [counts for _, counts in asked]
+        )
+        for index in range(_COUNTS, len(MEASURES)):
+            # Days outside those asked for have no row here, but what waits since then waits still.
+            answer.sum[MEASURES[index]] = sum(counts[index] for _, *counts in rows)
+        return answer
+
+    def _by_part(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
+        first, after_last = _bounds(query)
+        asked = parameters | {"by": query.by, "from": first, "to": after_last}
+        (position, recorded_at), rows = self._ask("read_fine", asked)
+        told = [(part, counts) for part, *counts in rows if any(counts)]
+        return _answer(
+            position, recorded_at, query.by, [part for part, _ in told], [counts for _, counts in told]
+        )
+
+    def _ask(
+        self, name: str, parameters: Mapping[str, Any]
+    ) -> tuple[tuple[int, datetime], list[tuple[Any, ...]]]:
+        rows = ask(self._ledger, _QUERIES[name], parameters)
+        # The outer join gives one row of nulls where nothing was counted.
+        counted = [row[2:] for row in rows if row[2] is not None]
+        return (rows[0][0], rows[0][1]), counted
+
+
+_TRACKING = sql.load("projections.sql", "tracking.sql")
+
+
+class _Below:
+    """Who stands under whom on a day."""
+
+    def __init__(self, tree: UnitTree, day: date) -> None:
+        self.children = tree.children_on(day)
+
+    def members(self, unit: Unit) -> list[UUID]:
+        """Return a unit and everything under it."""
+        found = [unit.id]
+        for member in found:
+            found.extend(child.id for child in self.children.get(member, ()))
+        return found
+
+
+def _bounds(query: TotalsQuery) -> tuple[date, date]:
+    """Return the days asked for as a half-open interval."""
+    first = query.from_day or FIRST_DAY
+    after_last = LAST_DAY if query.to_day is None or query.to_day >= LAST_DAY else query.to_day + timedelta(1)
+    return first, max(first, after_last)
+
+
+def _edges(query: TotalsQuery) -> dict[str, date]:
+    """Split the days asked for into whole months and the days before and after them."""
+    first, after_last = _bounds(query)
+    month_from = first if first.day == 1 else _next_month(first)
+    month_to = after_last.replace(day=1)
+    if month_from >= month_to:
+        nothing = {"month_from": first, "month_to": first, "tail_from": first, "tail_to": first}
+        return {"head_from": first, "head_to": after_last} | nothing
+    return {
+        "head_from": first,
+        "head_to": month_from,
+        "month_from": month_from,
+        "month_to": month_to,
+        "tail_from": month_to,
+        "tail_to": after_last,
+    }
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _add(counts: Counts, more: Iterable[int]) -> None:
+    for index, count in enumerate(more):
+        counts[index] += count
+
+
+def _unit_key(unit: Unit) -> dict[str, str | None]:
+    return {"code": unit.code, "name": unit.name, "level": unit.level}
+
+
+def _answer(
+    position: int, recorded_at: datetime, by: str, keys: Sequence[Any], sums: Sequence[Counts]
+) -> TotalsAnswer:
+    rows = [
+        {by: key} | dict(zip(MEASURES, counts, strict=True)) for key, counts in zip(keys, sums, strict=True)
+    ]
+    totals = {measure: sum(counts[index] for counts in sums) for index, measure in enumerate(MEASURES)}
+    return TotalsAnswer(position, recorded_at, NAME, rows, totals)
+
+
+def open_totals(ledger: Ledger) -> Totals:
+    """Return the totals of an open ledger.
+
+    On an embedded ledger it makes the read model's tables if need be; elsewhere
+    ``ledger migrate`` does.
+
+    Raises:
+        UnavailableError: The database cannot be reached, or is not set up for this version.
+    """
+    if ledger.database.embedded:
+        migrate(ledger.database, COMPONENTS)
+    with connect(ledger.database.as_writer()) as connection:
+        check_migrated(connection, ledger.database, COMPONENTS)
+    return Totals(ledger)
