@@ -15,6 +15,8 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── NulCharacterError           nul_character
 │   ├── NotUtf8Error                not_utf8
 │   ├── JsonInvalidError            invalid_json
+│   ├── LineInvalidError            invalid_line
+│   │   └── FieldsLackingError
 │   ├── LineCutError                line_cut
 │   ├── FileEmptyError              file_empty
 │   ├── FileInvalidError            invalid_file
@@ -152,6 +154,16 @@ class NotUtf8Error(InputError):
 
 class JsonInvalidError(InputError):
     code = "invalid_json"
+
+
+class LineInvalidError(InputError):
+    """A line that does not fit its file's header."""
+
+    code = "invalid_line"
+
+
+class FieldsLackingError(LineInvalidError):
+    """A line with fewer fields than its file's header."""
 
 
 class LineCutError(InputError):
