@@ -88,6 +88,14 @@ class Totals:
             self._wait(after, wait_seconds)
         day = query.to_day or self._ledger.today()
         tree = self._ledger.tree()
+        while True:
+            answer = self._answer(query, tree, day)
+            counted_in, tree = tree, self._ledger.tree()
+            # Events at units opened since the tree was read may be counted already: ask again.
+            if tree.version == counted_in.version:
+                return answer
+
+    def _answer(self, query: TotalsQuery, tree: UnitTree, day: date) -> TotalsAnswer:
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         below = _Below(tree, day)
         parameters = {
@@ -194,7 +202,7 @@ class _Below:
 
 def _bounds(query: TotalsQuery) -> tuple[date, date]:
     """Return the days asked for as a half-open interval."""
-    first = query.from_day or FIRST_DAY
+    first = min(query.from_day or FIRST_DAY, LAST_DAY)
     after_last = LAST_DAY if query.to_day is None or query.to_day >= LAST_DAY else query.to_day + timedelta(1)
     return first, max(first, after_last)
 

@@ -1,0 +1,306 @@
+"""One real PostgreSQL for all tests, a fresh database for each, and the audit that ends a scenario."""
+
+import hashlib
+import os
+import re
+import shutil
+import struct
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from ledger import Ledger
+from ledger.database import Database
+from ledger.dossier import Dossier, evolve
+from ledger.embedded import EmbeddedPostgres
+from ledger.events import UNITS_STREAM, UnitOpened
+from ledger.identities import Identities, Sealed, create_key_file, read_key_file
+from ledger.migrations import LOG, migrate
+from ledger.store import decode, encode
+from ledger.units import UnitTree, grow
+
+try:
+    from projections import COMPONENTS as PROJECTIONS
+except ImportError:
+    PROJECTIONS = ()
+
+COMPONENTS = (LOG, *PROJECTIONS)
+"""What a migrated database of the tests holds."""
+SCHEMA = "ledger"
+NOW = datetime(2024, 12, 9, 16, 0, tzinfo=UTC)
+"""What the tests' clock says at first: 23:00 in Vietnam, the campaign's cut-off."""
+UNITS_VALID_FROM = date(2021, 1, 1)
+
+FAST = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
+"""Settings of a server that nobody pulls the plug of. No test of durability may use it."""
+
+
+class Server(NamedTuple):
+    """A PostgreSQL, entered as superuser."""
+
+    url: str
+    embedded: bool
+    home: Path | None = None
+
+    def conninfo(self, dbname: str = "postgres") -> str:
+        return make_conninfo(self.url, dbname=dbname)
+
+    def database(self, dbname: str, schema: str = SCHEMA) -> Database:
+        """The ledger's place in a database of this server."""
+        return Database(self.conninfo(dbname), schema, embedded=self.embedded)
+
+    def create(self, template: str = "template0") -> str:
+        """Make a database and return its name."""
+        name = f"test_{uuid4().hex}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
+
+    def drop(self, name: str) -> None:
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def _execute(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The PostgreSQL of this session: our own embedded one, or that of LEDGER_TEST_DATABASE_URL."""
+    url = os.environ.get("LEDGER_TEST_DATABASE_URL")
+    if url:
+        yield Server(url, embedded=False)
+        return
+    with temporary_home() as home:
+        postgres = EmbeddedPostgres(home)
+        postgres.start()
+        settings = postgres.data_dir / "ledger_user.conf"
+        settings.write_text(FAST)
+        settings.chmod(0o644)
+        url = postgres.conninfo(dbname="postgres")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+        yield Server(url, embedded=True, home=home)
+
+
+class temporary_home:  # noqa: N801 - read as a function, like those of contextlib
+    """A home for an embedded server, which is stopped and removed at the end.
+
+    Not pytest's tmp_path: that is 0700, so a server started by root would live elsewhere, and its name is
+    too long for a socket.
+    """
+
+    def __enter__(self) -> Path:
+        self.home = Path(tempfile.mkdtemp(prefix="ledger-test-", dir="/tmp"))
+        self.home.chmod(0o711)
+        return self.home
+
+    def __exit__(self, *_: object) -> None:
+        postgres = EmbeddedPostgres(self.home)
+        place = postgres.data_dir.parent
+        postgres.stop()
+        for directory in {self.home, place}:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: Server) -> Iterator[str]:
+    name = server.create()
+    migrate(server.database(name), COMPONENTS)
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def units_template(server: Server, migrated_template: str) -> Iterator[str]:
+    name = server.create(migrated_template)
+    # Units need no identities; the template stays unclaimed, so that each test may bring a key file.
+    identities = Identities(lookup=bytes(32), wrap=bytes(32))
+    with Ledger(server.database(name), identities) as ledger:
+        ledger.load_units("units_2024.csv", valid_from=UNITS_VALID_FROM)
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, server: Server) -> Iterator[Database]:
+    """A migrated database that exists for one test; where the test asks for ``ledger``, it has units."""
+    template = "units_template" if "ledger" in request.fixturenames else "migrated_template"
+    name = server.create(request.getfixturevalue(template))
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def fresh_database(server: Server) -> Iterator[Database]:
+    """A database with nothing in it."""
+    name = server.create()
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def conninfo(database: Database) -> str:
+    """The superuser's way into the test's database."""
+    return database.conninfo
+
+
+@pytest.fixture
+def operator(database: Database) -> Iterator[psycopg.Connection]:
+    """The superuser in the test's database, in autocommit mode, with the schema on the search path."""
+    with psycopg.connect(database.as_operator(), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.key"
+    create_key_file(path)
+    return path
+
+
+@pytest.fixture
+def identities(key_file: Path) -> Identities:
+    return read_key_file(key_file)
+
+
+class Clock:
+    """A clock that stands still until a test sets it."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(database: Database, identities: Identities, clock: Clock) -> Iterator[Ledger]:
+    """A ledger with the units of 2024, valid from 1 January 2021."""
+    with Ledger(database, identities, now=clock) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def open_again(database: Database, identities: Identities, clock: Clock) -> Iterator[Callable[[], Ledger]]:
+    """Open the test's ledger once more, as another process would."""
+    opened: list[Ledger] = []
+
+    def again() -> Ledger:
+        opened.append(Ledger(database, identities, now=clock))
+        return opened[-1]
+
+    yield again
+    for ledger in opened:
+        ledger.close()
+
+
+def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
+    """Audit the whole log, from its rows up, trusting nothing that the ledger says about itself.
+
+    Args:
+        length: How many events there must be.
+    """
+    with psycopg.connect(ledger.database.as_operator(), autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at, leaf "
+            "FROM events ORDER BY notification_id"
+        ).fetchall()
+        heads = connection.execute("SELECT size, recorded_at, units_version FROM head").fetchall()
+        citizens = connection.execute("SELECT lookup, dossier_id, sealed, key FROM citizens").fetchall()
+
+    if length is not None:
+        assert length == len(rows)
+    # Positions are dense, and time never falls.
+    assert list(range(1, len(rows) + 1)) == [row[0] for row in rows]
+    times = [row[5] for row in rows]
+    assert all(earlier <= later for earlier, later in pairwise(times))
+
+    streams: dict[UUID, list] = defaultdict(list)
+    for position, stream, version, topic, state, recorded_at, leaf in rows:
+        streams[stream].append(decode(topic, state))
+        # Versions are dense.
+        assert len(streams[stream]) == version, f"position {position}"
+        assert state == encode(streams[stream][-1]), f"position {position}"
+        assert leaf_v1(position, stream, version, recorded_at, topic, state) == leaf, f"position {position}"
+
+    units = streams.pop(UNITS_STREAM, [])
+    assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), len(units))] == heads
+    tree = grow(UnitTree(), units)
+    for stream, events in streams.items():
+        assert_lawful(stream, events, tree)
+
+    # Everybody who is registered has a dossier, and the other way round.
+    assert set(streams) == {dossier_id for _, dossier_id, _, _ in citizens}
+    identities = ledger._identities
+    numbers = set()
+    for lookup, dossier_id, sealed, key in citizens:
+        number = identities.reveal(Sealed(sealed, key), dossier_id)
+        assert lookup == identities.lookup(number)
+        numbers.add(number.encode())
+        for event in streams[dossier_id]:
+            if event.note is not None:
+                assert number not in identities.open_note(event.note, key, dossier_id)
+    assert len(citizens) == len(numbers)
+    for position, _, _, topic, state, _, _ in rows:
+        runs = {match[1] for match in re.finditer(rb"(?=(\d{12}))", state + topic.encode())}
+        assert set() == runs & numbers, f"position {position} holds a personal number"
+
+
+def leaf_v1(
+    position: int, stream: UUID, version: int, recorded_at: datetime, topic: str, state: bytes
+) -> bytes:
+    """The leaf of the hash tree, as docs and inspectors compute it: see DESIGN D7."""
+    since_1970 = recorded_at - datetime(1970, 1, 1, tzinfo=UTC)
+    microseconds = (since_1970.days * 86_400 + since_1970.seconds) * 1_000_000 + since_1970.microseconds
+    name = topic.encode()
+    return hashlib.sha256(
+        b"\x00activation-ledger/v1"
+        + struct.pack(">q16sqqi", position, stream.bytes, version, microseconds, len(name))
+        + name
+        + hashlib.sha256(state).digest()
+    ).digest()
+
+
+LAWFUL = {
+    "collected": {None, "rejected"},
+    "approved": {"collected"},
+    "rejected": {"collected"},
+    "activated": {"approved"},
+}
+
+
+def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
+    """Every event was allowed after those before it, and says so of itself."""
+    dossier = Dossier(stream)
+    states: dict[int, str | None] = {1: None, 2: None}
+    times: dict[int, datetime] = {}
+    for version, event in enumerate(events, 1):
+        where = f"dossier {stream} version {version}"
+        assert not isinstance(event, UnitOpened), where
+        assert states[event.level] in LAWFUL[event.TYPE], where
+        assert times.get(event.level, event.occurred_at) <= event.occurred_at, where
+        assert event.key not in dossier.keys, where
+        assert event.unit_id in tree.by_id, where
+        previous = getattr(event, "previous", None)
+        assert states[event.level] == (previous.state if previous else None), where
+        states[event.level], times[event.level] = event.TYPE, event.occurred_at
+        dossier = evolve(dossier, event)
+    assert len(events) == dossier.version
+    assert {level: state for level, state in states.items() if state} == {
+        level: standing.state for level, standing in dossier.levels.items()
+    }

@@ -1,0 +1,199 @@
+"""The same counts, got in another way: plain dicts over the rows of the log, no code of the projections.
+
+Nothing here believes what an event says of the one before it, of attempts or of collecting units:
+what waits is known by following every dossier to its last event.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from ledger.database import Database
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+EVENTS = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked")
+WAITING = {"collected": "awaiting_approval", "approved": "awaiting_activation"}
+MEASURES = (*EVENTS, *WAITING.values())
+
+
+class Where(NamedTuple):
+    """Where an event stands; its fields are names of ``TotalsQuery.by``, but for unit, which is an id."""
+
+    unit: str
+    level: int
+    day: date
+    place: str
+    shift: str
+    partner: str
+
+
+Counts = Counter[tuple[str, Where]]
+"""How many, by measure and place."""
+
+
+class Tree(NamedTuple):
+    """The units as the log's rows tell of them, none of which ever ended."""
+
+    ids: dict[str, str]
+    """By code."""
+    parents: dict[str, str | None]
+    """By id, ids."""
+
+    def path(self, unit: str | None) -> list[str]:
+        """Return a unit and everything above it, ids."""
+        found = []
+        while unit is not None:
+            found.append(unit)
+            unit = self.parents[unit]
+        return found
+
+    def under(self, code: str) -> set[str]:
+        """Return a unit and everything under it, ids."""
+        return {unit for unit in self.parents if self.ids[code] in self.path(unit)}
+
+
+Row = tuple[int, object, str, bytes]
+"""position, stream, topic, state."""
+
+
+def rows_of(database: Database, *, upto: int | None = None) -> list[Row]:
+    with psycopg.connect(database.as_operator(), autocommit=True) as connection:
+        return connection.execute(
+            "SELECT notification_id, originator_id, topic, state FROM events "
+            "WHERE %(upto)s::bigint IS NULL OR notification_id <= %(upto)s ORDER BY notification_id",
+            {"upto": upto},
+        ).fetchall()
+
+
+def tree_of(rows: Iterable[Row]) -> Tree:
+    tree = Tree({}, {})
+    for _, _, topic, state in rows:
+        if topic == "unit.opened.v1":
+            event = json.loads(state)
+            tree.ids[event["code"]] = event["unit_id"]
+            tree.parents[event["unit_id"]] = event.get("parent_id")
+    return tree
+
+
+def count(rows: Iterable[Row]) -> Counts:
+    """Return the counts of events, and of what waits when all of them have happened."""
+    counts: Counts = Counter()
+    waiting: dict[tuple[object, int], tuple[str, Where] | None] = {}
+    collectors: dict[tuple[object, int], str] = {}
+    for _, stream, topic, state in rows:
+        if topic.startswith("unit."):
+            continue
+        event = json.loads(state)
+        measure = topic.split(".")[1]
+        where = where_of(event)
+        counts[measure, where] += 1
+        account = stream, event["level"]
+        if measure == "collected":
+            collectors[account] = where.unit
+        waiting[account] = (
+            (WAITING[measure], where._replace(unit=collectors[account])) if measure in WAITING else None
+        )
+    counts.update(found for found in waiting.values() if found is not None)
+    return counts
+
+
+def where_of(event: Mapping) -> Where:
+    local = datetime.fromisoformat(event["occurred_at"]).astimezone(VIETNAM)
+    return Where(
+        event["unit_id"],
+        event["level"],
+        local.date(),
+        event.get("place", "other"),
+        shift_of(local),
+        event.get("partner", "none"),
+    )
+
+
+def shift_of(local: datetime) -> str:
+    minute = local.hour * 60 + local.minute
+    if not 7 * 60 <= minute < 22 * 60 + 30:
+        return "night"
+    if local.strftime("%a") in ("Sat", "Sun"):
+        return "weekend"
+    return "office" if minute < 17 * 60 else "evening"
+
+
+def expect(
+    counts: Counts,
+    by: str,
+    *,
+    units: set[str] | None = None,
+    level: int | None = None,
+    from_day: date = date.min,
+    to_day: date = date.max,
+) -> tuple[dict, dict[str, int]]:
+    """Return what a question must be answered with: rows without zero rows, by key, and the sum.
+
+    For ``by="unit"`` the rows are by the id of the unit that recorded; the caller knows the tree.
+    What waits is not bound by the days, but stands in no row of a day that was not asked for.
+    """
+    rows: dict[object, Counter[str]] = {}
+    total: Counter[str] = Counter()
+    for (measure, where), number in counts.items():
+        if (units is not None and where.unit not in units) or level not in (None, where.level):
+            continue
+        asked = from_day <= where.day <= to_day
+        if not asked and measure in EVENTS:
+            continue
+        total[measure] += number
+        if asked or by != "day":
+            rows.setdefault(getattr(where, by), Counter())[measure] += number
+    return {key: whole(row) for key, row in rows.items() if any(row.values())}, whole(total)
+
+
+def whole(row: Mapping[str, int]) -> dict[str, int]:
+    """Return all measures, in their order."""
+    return {measure: row.get(measure, 0) for measure in MEASURES}
+
+
+def tables_of(database: Database) -> dict[str, Counts]:
+    """Return what the three tables hold, each summed to ``Where``s with None where the grain has no more."""
+    grains: dict[str, Counts] = {}
+    with psycopg.connect(database.as_operator(), autocommit=True) as connection:
+        for grain, fields in {
+            "fine": "unit_id::text, level, day, place, shift, partner",
+            "day": "unit_id::text, level, day, NULL, NULL, NULL",
+            "month": "unit_id::text, level, month, NULL, NULL, NULL",
+        }.items():
+            counts = grains[grain] = Counter()
+            query = f"SELECT {fields}, {', '.join(MEASURES)} FROM unit_totals_{grain}"
+            for row in connection.execute(query).fetchall():
+                for measure, number in zip(MEASURES, row[6:], strict=True):
+                    counts[measure, Where(*row[:6])] += number
+    return {grain: Counter({key: n for key, n in counts.items() if n}) for grain, counts in grains.items()}
+
+
+def tables_by_hand(counts: Counts) -> dict[str, Counts]:
+    """Return what ``tables_of`` must return."""
+    grains: dict[str, Counts] = {"fine": counts, "day": Counter(), "month": Counter()}
+    for (measure, where), number in counts.items():
+        day = Where(where.unit, where.level, where.day, None, None, None)
+        grains["day"][measure, day] += number
+        grains["month"][measure, day._replace(day=where.day.replace(day=1))] += number
+    return grains
+
+
+def check_totals(database: Database, *, length: int | None = None) -> None:
+    """Audit the read model: it stands at the head, and every grain is the fold of the log, done by hand.
+
+    Args:
+        length: How many events of dossiers there must be.
+    """
+    rows = rows_of(database)
+    with psycopg.connect(database.as_operator(), autocommit=True) as connection:
+        tracked = connection.execute("SELECT position FROM projections WHERE name = 'unit_totals'").fetchall()
+    assert [(len(rows),)] == tracked
+    counts = count(rows)
+    if length is not None:
+        assert length == sum(number for (measure, _), number in counts.items() if measure in EVENTS)
+    assert tables_by_hand(counts) == tables_of(database)

@@ -1,0 +1,105 @@
+"""A made-up lawful campaign, as commands; nasty where ``api.campaign`` is realistic.
+
+Times lie at the edges of days, shifts and months, in several offsets; events are recorded at
+communes, districts and the province; approvals count elsewhere; levels and attempts mix.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from random import Random
+
+from ledger import Activate, AnyCommand, Approve, Collect, Ledger, Receipt, Reject
+from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS
+
+PROVINCE = "38"
+DISTRICTS = ("380", "401", "384")
+COMMUNES = ("14755", "14758", "14761", "14764", "16093", "16096", "16099", "14845", "14848")
+"""Of those three districts, three or more each."""
+UNITS = (*COMMUNES, *COMMUNES, *DISTRICTS, PROVINCE)
+
+FIRST, LAST = date(2024, 8, 28), date(2024, 12, 8)
+
+_EDGES = (
+    *(time(0), time(0, 0, 1), time(6, 59, 59), time(7), time(16, 59, 59, 999999), time(17)),
+    *(time(22, 29, 59), time(22, 30), time(23, 59, 59), time(23, 59, 59, 999999), time(12), time(20)),
+)
+_VIETNAM = timezone(timedelta(hours=7))
+_OFFSETS = (_VIETNAM, _VIETNAM, UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=14)))
+_PLACES, _PARTNERS, _REASONS = sorted(PLACES), sorted(PARTNERS), sorted(REJECTION_REASONS)
+
+
+def commands(seed: int, dossiers: int) -> list[AnyCommand]:
+    """Return a campaign's reports, about 2.6 for a dossier; lawful in this order."""
+    chance = Random(seed)
+    reports: list[AnyCommand] = []
+    for number in range(dossiers):
+        citizen = f"038{seed % 1000:03}{number:06}"
+        for level in chance.choice(((1,), (2,), (2,), (1, 2))):
+            reports.extend(_life(chance, citizen, level))
+    # Stable: steps of one instant stay in the order of the life that they belong to.
+    reports.sort(key=lambda report: report.occurred_at)
+    return reports
+
+
+def _life(chance: Random, citizen: str, level: int) -> Iterator[AnyCommand]:
+    at = _instant(chance, FIRST)
+
+    def step(kind: type, **fields: str) -> AnyCommand:
+        nonlocal number
+        number += 1
+        return kind(
+            key=f"{level}-{number}",
+            citizen=citizen,
+            level=level,
+            occurred_at=at.astimezone(chance.choice(_OFFSETS)),
+            actor="th-1",
+            place=chance.choice((*_PLACES, "")),
+            partner=chance.choice((*_PARTNERS, "")),
+            **fields,
+        )
+
+    number = 0
+    while True:
+        yield step(Collect, unit=chance.choice(UNITS))
+        if chance.random() < 0.15:
+            return
+        at = _later(chance, at)
+        answering = chance.choice((*UNITS, *[""] * 20))
+        if chance.random() < 0.75:
+            yield step(Approve, unit=answering)
+            break
+        yield step(Reject, unit=answering, reason=chance.choice(_REASONS))
+        if chance.random() < 0.3:
+            return
+        at = _later(chance, at)
+    if chance.random() < 0.8:
+        at = _later(chance, at)
+        yield step(Activate, unit=chance.choice(UNITS))
+
+
+def _instant(chance: Random, first: date) -> datetime:
+    days = (LAST - first).days
+    day = first + timedelta(chance.randint(0, days)) if days > 0 else first
+    return datetime.combine(day, chance.choice(_EDGES), _VIETNAM)
+
+
+def _later(chance: Random, at: datetime) -> datetime:
+    """Return an instant that is not before *at*; now and then the very same."""
+    if chance.random() < 0.1:
+        return at
+    return max(at, _instant(chance, min(LAST, at.astimezone(_VIETNAM).date())))
+
+
+def record(
+    ledger: Ledger, reports: Sequence[AnyCommand], *, seed: int = 1, batch_max: int = 200
+) -> int:
+    """Record reports in batches of random sizes; return the last position."""
+    chance = Random(seed)
+    done = position = 0
+    while done < len(reports):
+        batch = reports[done : done + chance.randint(1, batch_max)]
+        outcomes = ledger.record_many(batch)
+        assert [] == [outcome for outcome in outcomes if not isinstance(outcome, Receipt)]
+        position = max(position, *(outcome.position for outcome in outcomes))
+        done += len(batch)
+    return position

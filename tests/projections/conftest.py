@@ -1,0 +1,58 @@
+"""What every test of the read side starts from."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import pytest
+
+from ledger import Ledger
+from ledger.identities import Identities
+from projections import Runner, Totals, TotalsQuery
+from tests.conftest import Clock, Server
+from tests.projections import by_hand, campaigns
+
+DOSSIERS = 1500
+SEED = 20241209
+
+
+@pytest.fixture
+def ledger(ledger: Ledger) -> Ledger:
+    ledger.tree()  # As open_ledger does, before threads share it.
+    return ledger
+
+
+@pytest.fixture
+def totals(ledger: Ledger) -> Totals:
+    return Totals(ledger)
+
+
+class Campaign(NamedTuple):
+    """A campaign that was recorded and counted, for tests that only read."""
+
+    ledger: Ledger
+    totals: Totals
+    rows: list[by_hand.Row]
+    """The log."""
+    counts: by_hand.Counts
+    """What it comes to, by hand."""
+    tree: by_hand.Tree
+
+
+@pytest.fixture(scope="session")
+def campaign(server: Server, units_template: str) -> Iterator[Campaign]:
+    """About 4,000 events, recorded by two writers in random batches while a runner followed."""
+    name = server.create(units_template)
+    database = server.database(name)
+    with Ledger(database, Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
+        ledger.tree()
+        totals = Totals(ledger)
+        reports = campaigns.commands(SEED, DOSSIERS)
+        # A dossier's reports stay with one writer, in their order.
+        halves = [[report for report in reports if int(report.citizen) % 2 == parity] for parity in (0, 1)]
+        with Runner(ledger), ThreadPoolExecutor(2) as pool:
+            positions = list(pool.map(lambda half: campaigns.record(ledger, half, seed=len(half)), halves))
+            totals.read(TotalsQuery(), after=max(positions), wait_seconds=20)
+        rows = by_hand.rows_of(database)
+        yield Campaign(ledger, totals, rows, by_hand.count(rows), by_hand.tree_of(rows))
+    server.drop(name)
