@@ -129,7 +129,12 @@ class Ledger:
         return outcome
 
     def record_many(
-        self, commands: Sequence[AnyCommand], *, atomic: bool = False, dry_run: bool = False
+        self,
+        commands: Sequence[AnyCommand],
+        *,
+        atomic: bool = False,
+        dry_run: bool = False,
+        spoilt: bool = False,
     ) -> list[Receipt | Refusal]:
         """Record reports in one commit; return a receipt or a refusal for each, in their order.
 
@@ -140,6 +145,7 @@ class Ledger:
             atomic: One refusal refuses all: the others are answered ``not_recorded``.
             dry_run: Decide and answer, but record nothing; receipts of reports that would
                 be recorded have position 0.
+            spoilt: Of an atomic batch something was refused already, before it got here.
 
         Raises:
             UnavailableError: Not known whether anything was recorded; repeat all of it.
@@ -155,8 +161,8 @@ class Ledger:
             else:
                 wishes.append(Wish(index, command, self._identities.lookup(command.citizen)))
         with translated():
-            self._record(wishes, outcomes, now, atomic=atomic, dry_run=dry_run)
-        if atomic and any(isinstance(outcome, Refusal) for outcome in outcomes.values()):
+            self._record(wishes, outcomes, now, atomic=atomic, dry_run=dry_run or spoilt)
+        if atomic and (spoilt or any(isinstance(outcome, Refusal) for outcome in outcomes.values())):
             _refuse_rest(outcomes)
         return [outcomes[index] for index in range(len(commands))]
 
@@ -344,8 +350,7 @@ class Ledger:
 
 
 def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:
-    refused = sum(isinstance(outcome, Refusal) for outcome in outcomes.values())
-    error = NotRecordedError(f"nothing was recorded: {refused} other reports of this batch were refused")
+    error = NotRecordedError("nothing was recorded, because other reports of this batch were refused")
     for index, outcome in outcomes.items():
         if isinstance(outcome, Receipt) and outcome.position == 0:
             outcomes[index] = Refusal(error)

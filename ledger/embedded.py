@@ -383,7 +383,7 @@ class EmbeddedPostgres:
         initdb, postgres = self._server_program("initdb"), self._server_program("postgres")
         # No login at all (reject) until the password is set: initdb reads one only from a file of its own.
         options = ["-A", "reject", "-E", "UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"]
-        self._as_server(initdb, "-D", new, "-U", "postgres", *options)
+        self._as_server(initdb, "-D", new, "-U", "postgres", "--no-sync", *options)
         # The statement holds the password: not into any log.
         strict = ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"]
         statements = f"ALTER ROLE postgres PASSWORD '{self.password}'\nCREATE DATABASE ledger\n"
@@ -392,6 +392,7 @@ class EmbeddedPostgres:
         self._write_as_server(new / "ledger.conf", self._settings())
         include = (new / "postgresql.conf").read_text(encoding="utf-8") + "include 'ledger.conf'\n"
         self._write_as_server(new / "postgresql.conf", include)
+        # All of it is on the disk before it gets its name: a power cut shows no half cluster either.
         self._as_server(initdb, "--sync-only", "-D", new)
 
     def _refuse_second_cluster(self) -> None:

@@ -25,7 +25,7 @@ import msgspec
 
 from ledger.application import Ledger
 from ledger.commands import FIELDS, AnyCommand, command_of, read_time
-from ledger.errors import BatchTooLargeError, InputError, NotRecordedError, StateError
+from ledger.errors import BatchTooLargeError, InputError, StateError
 from ledger.recording import Receipt, Refusal
 from ledger.report_files import Line, read_lines
 
@@ -215,11 +215,9 @@ class _Import:
                 f"the file has {self.read} lines; all or nothing takes at most {ATOMIC_LINES_MAX}"
             )
         timed, commands = self._commands(sorted(lines))
-        # A line that is not even a report refuses the whole file as well.
-        dry_run = self._dry_run or bool(self.refused)
-        outcomes = self._ledger.record_many(commands, atomic=True, dry_run=dry_run)
-        if self.refused and not self._dry_run:
-            outcomes = [outcome if isinstance(outcome, Refusal) else _NOT_RECORDED for outcome in outcomes]
+        outcomes = self._ledger.record_many(
+            commands, atomic=True, dry_run=self._dry_run, spoilt=bool(self.refused)
+        )
         for line, outcome in zip(timed, outcomes, strict=True):
             self._count(line, outcome)
         self._progress(len(timed))
@@ -267,9 +265,6 @@ class _Import:
         self.done = min(self.done + lines, self.read)
         if self._on_progress:
             self._on_progress(self.done, self.read)
-
-
-_NOT_RECORDED = Refusal(NotRecordedError("nothing was recorded: other lines of this file were refused"))
 
 
 def _batches(lines: Iterable[Timed], *, together: Callable[[Timed], Hashable]) -> Iterator[list[Timed]]:

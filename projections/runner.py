@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import msgspec
 import psycopg
-from eventsourcing.persistence import MapperDeserialisationError
 from psycopg import Connection
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
@@ -20,13 +19,14 @@ from ledger import Ledger, UnavailableError, sql
 from ledger.database import Database
 from ledger.events import Recorded
 from ledger.migrations import connect
-from ledger.store import recorded
+from ledger.store import Row, recorded
 from projections.errors import PoisonEventError, ProjectionStoppedError, RebuildRunningError
 from projections.status import ProjectionStatus, status
 from projections.unit_totals import NAME, UnitTotalsTables
 
 BATCH_EVENTS_MAX = 10_000
 POLL_SECONDS_MAX = 1.0
+RECONNECT_SECONDS_MIN = 0.1
 RECONNECT_SECONDS_MAX = 5.0
 
 _QUERIES = sql.load("projections.sql", "tracking.sql")
@@ -42,13 +42,19 @@ def step(connection: Connection[Any], tables: UnitTotalsTables, limit: int = BAT
     Raises:
         PoisonEventError: The next event cannot be folded; everything before it was.
     """
-    try:
-        return _step(connection, tables, limit)
-    except PoisonEventError as poison:
-        reached = _position(connection, tables)
-        if poison.position <= reached + 1:
-            raise
-        return _step(connection, tables, poison.position - reached - 1)
+    while True:
+        try:
+            return _step(connection, tables, limit)
+        except PoisonEventError as poison:
+            before = poison.position - 1 - _position(connection, tables)
+            if before <= 0:
+                raise
+            limit = before
+        except psycopg.DataError as error:
+            # The tables cannot hold some value of these events; ever fewer of them show which event's it is.
+            if limit == 1:
+                raise PoisonEventError(_position(connection, tables) + 1, error) from error
+            limit //= 2
 
 
 def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int) -> int:
@@ -57,7 +63,7 @@ def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int) -> 
         rows = cursor.execute(_QUERIES["read"], {"after": position, "limit": limit}).fetchall()
         if not rows:
             return 0
-        entries = _decode(rows)
+        entries = _decode(rows, position)
         tables.add(cursor, entries)
         cursor.execute(
             _QUERIES["advance"],
@@ -72,20 +78,46 @@ def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int) -> 
     return len(rows)
 
 
-def _decode(rows: list[tuple[Any, ...]]) -> list[Recorded]:
+def _decode(rows: list[Row], after: int) -> list[Recorded]:
     entries = []
-    for row in rows:
+    for position, row in enumerate(rows, after + 1):
         try:
-            position, stream, version, topic, state, at = row
-            entries.append(recorded((position, stream, version, topic, state, at)))
-        except MapperDeserialisationError as error:
-            raise PoisonEventError(row[0], error) from error
+            if row[0] != position:
+                # Positions have no gaps, so somebody took a row away: nothing to be skipped over.
+                raise LookupError("the log has no such event")
+            entries.append(recorded(row))
+        except Exception as error:
+            # Whatever it is, it is told with its position and stops the projection; nothing is skipped.
+            raise PoisonEventError(position, error) from error
     return entries
+
+
+def _head(connection: Connection[Any]) -> int:
+    [[head]] = connection.execute(_QUERIES["head"]).fetchall()
+    return int(head)
 
 
 def _position(connection: Connection[Any], tables: UnitTotalsTables) -> int:
     row = connection.execute(_QUERIES["position"], {"name": tables.tracking}).fetchone()
     return row[0] if row else 0
+
+
+def _reach(
+    connection: Connection[Any],
+    tables: UnitTotalsTables,
+    head: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Count up to a head that the log has had, or further; return the position reached."""
+    position = _position(connection, tables)
+    while position < head:
+        counted = step(connection, tables)
+        position = _position(connection, tables)
+        if not counted and position < head:
+            raise PoisonEventError(position + 1, LookupError("the log has no such event"))
+        if on_progress:
+            on_progress(min(position, head), head)
+    return position
 
 
 def catch_up(database: Database, *, on_progress: Callable[[int, int], None] | None = None) -> int:
@@ -102,18 +134,11 @@ def catch_up(database: Database, *, on_progress: Callable[[int, int], None] | No
     """
     tables = UnitTotalsTables()
     with connect(database.as_projector()) as connection:
-        [[head]] = connection.execute(_QUERIES["head"]).fetchall()
-        position = _position(connection, tables)
-        while position < head:
-            try:
-                step(connection, tables)
-            except PoisonEventError as poison:
-                stop(connection, poison)
-                raise ProjectionStoppedError(f"the projection {NAME} stopped at {poison}") from poison
-            position = _position(connection, tables)
-            if on_progress:
-                on_progress(min(position, head), head)
-    return position
+        try:
+            return _reach(connection, tables, _head(connection), on_progress)
+        except PoisonEventError as poison:
+            stop(connection, poison)
+            raise ProjectionStoppedError(f"the projection {NAME} stopped at {poison}") from poison
 
 
 def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | None = None) -> int:
@@ -138,16 +163,14 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
         with connection.transaction():
             connection.execute(new.query("create_rebuild", writer=Identifier(database.writer)))
         try:
-            while step(connection, new):
-                if on_progress:
-                    [[head]] = connection.execute(_QUERIES["head"]).fetchall()
-                    on_progress(_position(connection, new), head)
+            # Not until nothing is left: while reports come in, there is always a next event.
+            position = 0
+            while _head(connection) - position > BATCH_EVENTS_MAX:
+                position = _reach(connection, new, _head(connection), on_progress)
             with connection.transaction():
-                # The live runner waits here, so the two positions cannot part again before the swap.
+                # The live runner waits here, so the head of this moment is at or past its position.
                 connection.execute(_QUERIES["lock"], {"name": NAME})
-                while step(connection, new):
-                    pass
-                position = _position(connection, new)
+                position = _reach(connection, new, _head(connection), on_progress)
                 connection.execute(new.query("swap"))
         except PoisonEventError as poison:
             raise ProjectionStoppedError(f"the rebuild of {NAME} stopped at {poison}") from poison
@@ -155,8 +178,8 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
 
 
 def stop(connection: Connection[Any], poison: PoisonEventError) -> None:
-    """Leave word of a poison event where every process looks."""
-    connection.execute(_QUERIES["stop"], {"name": NAME, "error": str(poison)})
+    """Leave word of a poison event where every process looks, unless a newer program has counted it."""
+    connection.execute(_QUERIES["stop"], {"name": NAME, "position": poison.position, "error": str(poison)})
 
 
 class Runner:
@@ -169,6 +192,7 @@ class Runner:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._database = ledger.database
+        self._pause = RECONNECT_SECONDS_MIN
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="projections", daemon=True)
 
@@ -200,16 +224,14 @@ class Runner:
         return [msgspec.structs.replace(row, error=row.error or ended) for row in rows]
 
     def _run(self) -> None:
-        pause = 0.1
         while not self._stopping.is_set():
             try:
                 with connect(self._database.as_projector()) as connection:
-                    pause = 0.1
                     self._follow(connection)
             except (UnavailableError, psycopg.Error) as error:
                 _log.warning("projections wait for the database: %s", error)
-                self._stopping.wait(pause)
-                pause = min(2 * pause, RECONNECT_SECONDS_MAX)
+                self._stopping.wait(self._pause)
+                self._pause = min(2 * self._pause, RECONNECT_SECONDS_MAX)
             except PoisonEventError as poison:
                 _log.critical("the projection %s stopped at %s", NAME, poison)
                 return
@@ -220,7 +242,9 @@ class Runner:
         connection.execute(SQL("LISTEN {}").format(Identifier(f"{self._database.schema}.events")))
         while not self._stopping.is_set():
             try:
-                if step(connection, tables):
+                counted = step(connection, tables)
+                self._pause = RECONNECT_SECONDS_MIN
+                if counted:
                     continue
             except PoisonEventError as poison:
                 stop(connection, poison)

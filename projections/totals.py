@@ -89,13 +89,13 @@ class Totals:
         day = query.to_day or self._ledger.today()
         tree = self._ledger.tree()
         while True:
-            answer = self._answer(query, tree, day)
+            answer = self._read(query, tree, day)
             counted_in, tree = tree, self._ledger.tree()
             # Events at units opened since the tree was read may be counted already: ask again.
             if tree.version == counted_in.version:
                 return answer
 
-    def _answer(self, query: TotalsQuery, tree: UnitTree, day: date) -> TotalsAnswer:
+    def _read(self, query: TotalsQuery, tree: UnitTree, day: date) -> TotalsAnswer:
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         below = _Below(tree, day)
         parameters = {

@@ -60,9 +60,9 @@ class Server(NamedTuple):
         return Database(self.conninfo(dbname), schema, embedded=self.embedded)
 
     def create(self, template: str = "template0") -> str:
-        """Make a database and return its name."""
+        """Make a database and return its name. FILE_COPY takes a third of the time where fsync is off."""
         name = f"test_{uuid4().hex}"
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
         return name
 
     def drop(self, name: str) -> None:

@@ -24,11 +24,14 @@ WHERE name = %(name)s
 -- stop --
 UPDATE projections
 SET error = %(error)s
-WHERE name = %(name)s;
+WHERE name = %(name)s
+  AND position = %(position)s - 1;
 
 -- status --
+-- Not a rebuild's: it serves nobody, and one that was killed stays where it was.
 SELECT name, position, projections.recorded_at, error, head.size, head.recorded_at
 FROM projections, head
+WHERE right(name, 8) <> '.rebuild'
 ORDER BY name;
 
 -- position --

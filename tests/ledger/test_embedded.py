@@ -33,13 +33,13 @@ needs_debian_15 = pytest.mark.skipif(
     reason=f"NOT TESTED: no second major version: install PostgreSQL 15 in {DEBIAN_15}",
 )
 
-type_of_open = Callable[..., EmbeddedPostgres]
+Open = Callable[..., EmbeddedPostgres]
 
 
 @pytest.fixture
 def ground() -> Iterator[Path]:
     """A directory that every user may pass through (tmp_path is not: pytest keeps it at 0700)."""
-    directory = Path(tempfile.mkdtemp(prefix="ledger-"))
+    directory = Path(tempfile.mkdtemp(prefix="ledger-embedded-"))
     directory.chmod(0o711)
     try:
         yield directory
@@ -50,7 +50,7 @@ def ground() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def made() -> Iterator[Path]:
     """A home made once, because initdb is most of what a test would take."""
-    directory = Path(tempfile.mkdtemp(prefix="ledger-"))
+    directory = Path(tempfile.mkdtemp(prefix="ledger-embedded-"))
     directory.chmod(0o711)
     server = EmbeddedPostgres(directory / "home")
     try:
@@ -70,7 +70,7 @@ def warm(ground: Path, made: Path) -> Path:
 
 
 @pytest.fixture
-def opened(ground: Path) -> Iterator[type_of_open]:
+def opened(ground: Path) -> Iterator[Open]:
     """Make servers whose processes and directories are gone when the test is over."""
     servers: list[EmbeddedPostgres] = []
 
@@ -240,8 +240,8 @@ def test_a_warm_start_finds_the_same_server_at_once(opened, warm):
     assert postmaster(server) == before
 
 
-def test_threads_may_start_at_the_same_time(opened):
-    server = opened()
+def test_threads_may_start_at_the_same_time(opened, warm):
+    server = opened(warm)
     threads = [threading.Thread(target=server.start) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -263,8 +263,8 @@ def test_six_processes_share_one_cold_home(opened):
     assert {process.pid for process in processes} == {n for (n,) in ask(server, "SELECT n FROM numbers")}
 
 
-def test_a_forked_child_may_start_it(opened):
-    server = opened()
+def test_a_forked_child_may_start_it(opened, warm):
+    server = opened(warm)
 
     done = run_child("forked", server.home)
 
@@ -520,14 +520,25 @@ def test_a_version_never_tried_is_not_chosen_for_a_new_cluster(opened, ground, v
         opened(bin_dir=ground).start()
 
 
-@pytest.mark.parametrize("name", ["của 'tôi' ở đây", 'a "b" $HOME `id` \\n', "one, two", "x" * 100])
-def test_a_home_may_have_any_name(opened, ground, name):
-    server = opened(ground / name / "home")
+def test_a_cluster_is_made_in_a_home_of_any_name(opened, ground):
+    server = opened(ground / "của 'tôi'" / 'a "b" $HOME `id` \\n')
+
+    server.start()
+
+    assert server.socket_dir == server.home / "run"
+    assert ask(server, "SELECT 1") == [(1,)]
+    assert server.stop()
+
+
+@pytest.mark.parametrize("name", ["one, two", "x" * 100])
+def test_a_home_whose_name_libpq_cannot_use_has_its_socket_elsewhere(opened, ground, warm, name):
+    server = opened(warm.rename(ground / name))
 
     server.start()
 
     assert ask(server, "SELECT 1") == [(1,)]
     socket = server.socket_dir / ".s.PGSQL.5432"
+    assert not socket.is_relative_to(server.home)
     assert socket.exists()
     assert len(os.fsencode(socket)) <= 90
     assert server.stop()

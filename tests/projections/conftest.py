@@ -1,12 +1,16 @@
 """What every test of the read side starts from."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from ledger import Ledger
+from ledger.database import Database
 from ledger.identities import Identities
 from projections import Runner, Totals, TotalsQuery
 from tests.conftest import Clock, Server
@@ -56,3 +60,26 @@ def campaign(server: Server, units_template: str) -> Iterator[Campaign]:
         rows = by_hand.rows_of(database)
         yield Campaign(ledger, totals, rows, by_hand.count(rows), by_hand.tree_of(rows))
     server.drop(name)
+
+
+@pytest.fixture
+def start_child(database: Database) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start ``child.py`` on the test's database; it is at work when this returns, and gone after the test."""
+    children: list[subprocess.Popen] = []
+
+    def start(what: str, *, batch: int = 10, pause: float = 0.0) -> subprocess.Popen:
+        place = (database.conninfo, database.schema, str(database.embedded))
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.projections.child", what, *place, str(batch), str(pause)],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+        )
+        children.append(child)
+        assert child.stdout is not None
+        assert b"ready\n" == child.stdout.readline()
+        return child
+
+    yield start
+    for child in children:
+        with child:
+            child.kill()

@@ -1,0 +1,45 @@
+# Two commands do everything: make demo, make test. Python 3.11 or newer, pip and make are needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO_FLAGS ?=
+
+.PHONY: demo test lint bench pins clean
+
+demo: $(VENV)/run.stamp ## installs, then runs ledger demo
+	$(BIN)/ledger demo $(DEMO_FLAGS)
+
+test: $(VENV)/test.stamp lint ## installs the test tools as well, then runs the whole suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff format --check ledger projections api tests benchmarks
+	$(BIN)/ruff check ledger projections api tests benchmarks
+	$(BIN)/mypy
+
+bench: $(VENV)/test.stamp ## prints the numbers of docs/performance.md for this machine
+	$(BIN)/python -m benchmarks
+
+pins: $(VENV)/test.stamp ## renews the pinned requirements
+	$(BIN)/pip install --quiet pip-tools
+	for kind in run test; do \
+	  $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
+	    --extra embedded --output-file requirements/$$kind.txt pyproject.toml requirements/$$kind.in || exit 1; \
+	done
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(VENV)/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements/test.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,89 @@
+"""Read request bodies strictly: whatever is sent becomes a report or one clear error, never a crash."""
+
+from typing import TypeVar
+
+import msgspec
+
+from ledger import AnyCommand, LedgerError, read_report
+from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
+
+BODY_BYTES_MAX = 2_000_000
+ITEMS_MAX = 1_000
+
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value = msgspec.json.Decoder(str | int | float | bool | None)
+
+
+T = TypeVar("T")
+
+
+class ContentTypeError(InputError):
+    """The body is not declared as JSON."""
+
+    code = "unsupported_media_type"
+
+
+def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCommand | LedgerError]:
+    """Return the report of an object; for an array a report or a refusal for each item, in order.
+
+    Raises:
+        InputError: The body is no JSON object or array, or the object is no report.
+    """
+    media_type = (content_type or "application/json").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ContentTypeError("send the body as application/json")
+    if body.lstrip()[:1] == b"[":
+        return _read_items(body)
+    return read_item(body)
+
+
+def _read_items(body: bytes) -> list[AnyCommand | LedgerError]:
+    items = _decode(_array, body)
+    if len(items) > ITEMS_MAX:
+        raise BatchTooLargeError(f"an array may hold {ITEMS_MAX} reports, this one holds {len(items)}")
+    return [_item_or_refusal(bytes(item)) for item in items]
+
+
+def _item_or_refusal(item: bytes) -> AnyCommand | LedgerError:
+    try:
+        return read_item(item)
+    except LedgerError as refusal:
+        return refusal
+
+
+def read_item(body: bytes) -> AnyCommand:
+    """Return the report of a JSON object; raise InputError if it is none."""
+    fields = _decode(_object, body)
+    return read_report({name: _scalar(raw) for name, raw in fields.items()})
+
+
+def _scalar(raw: msgspec.Raw) -> object:
+    try:
+        return _value.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        # An object or an array where a value belongs: the field's own check names the field.
+        return ()
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        body.decode()
+        return decoder.decode(body)
+    except UnicodeDecodeError:
+        raise NotUtf8Error("the body is not UTF-8") from None
+    except msgspec.ValidationError:
+        raise JsonInvalidError("expected a JSON object, or an array of objects") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise JsonInvalidError(
+            "the body is not JSON, or nested beyond reason; was it cut on the way?"
+        ) from None
+
+
+def read_citizen(body: bytes) -> str:
+    """Return the number of a look-up's body, {"citizen": "..."}; the ledger checks it."""
+    fields = _decode(_object, body)
+    if set(fields) != {"citizen"}:
+        raise JsonInvalidError('expected {"citizen": "12 digits"} and nothing else')
+    number = _scalar(fields["citizen"])
+    return number if isinstance(number, str) else ""

@@ -1,0 +1,143 @@
+"""What every command shares: which ledger, in which form to answer, and how to fail."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from api.cli.output import Output, note
+from api.settings import Settings
+from ledger import Ledger, LedgerError, UnavailableError, open_ledger
+from ledger.application import migrate_ledger
+from ledger.database import Database, embedded, external
+from ledger.identities import KEY_FILE_NAME
+from ledger.migrations import LOG
+from projections import COMPONENTS, Totals, catch_up, open_totals
+
+VERSION = version("activation-ledger")
+REFUSED, WRONG_USE, NOT_AVAILABLE = 1, 2, 3
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OPTIONS = (
+    click.option(
+        "--database", metavar="URL", help="A PostgreSQL (15 to 18) that is already there.", envvar=None
+    ),
+    click.option(
+        "--home", metavar="DIR", type=click.Path(path_type=Path), help="Where an own PostgreSQL lives."
+    ),
+    click.option("--schema", metavar="NAME", help="The schema that holds the ledger."),
+    click.option("--key-file", metavar="FILE", type=click.Path(path_type=Path), help="The ledger's secret."),
+    click.option(
+        "--format", "form", type=click.Choice(["table", "json", "csv"]), help="How to answer; default: table."
+    ),
+)
+
+
+class Context(msgspec.Struct):
+    """The ledger and the form of one command's answer."""
+
+    settings: Settings
+    output: Output
+
+    def database(self) -> Database:
+        """Return the place of the ledger, its server started if it is our own."""
+        settings = self.settings
+        try:
+            if settings.database:
+                return external(settings.database, schema=settings.schema)
+            with self.output.waiting("starting PostgreSQL"):
+                return embedded(settings.home, schema=settings.schema)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+    @property
+    def key_path(self) -> Path:
+        return self.settings.key_file or self.settings.home / KEY_FILE_NAME
+
+    def migrate(self) -> list[str]:
+        """Bring the database to this version; return what was applied."""
+        return migrate_ledger(self.database(), self.key_path, (LOG, *COMPONENTS))
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger, for the length of a command."""
+        settings = self.settings
+        try:
+            with self.output.waiting("opening the ledger"):
+                ledger = open_ledger(
+                    settings.database, home=settings.home, schema=settings.schema, key_file=settings.key_file
+                )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        with ledger:
+            yield ledger
+
+    @contextmanager
+    def totals(self) -> Iterator[tuple[Ledger, Totals]]:
+        """Open the ledger and its totals, brought to the head that the log has at this moment."""
+        with self.ledger() as ledger:
+            totals = open_totals(ledger)
+            with self.output.progress("counting", "events") as progress:
+                catch_up(ledger.database, on_progress=progress)
+            yield ledger, totals
+
+
+def global_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Accept the global options here too: before the command's name and after it."""
+
+    @functools.wraps(function)
+    def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
+        context = click.get_current_context()
+        given = {name: kwargs.pop(name) for name in ("database", "home", "schema", "key_file")}
+        form = kwargs.pop("form")
+        old = context.obj
+        settings = old.settings if isinstance(old, Context) else old
+        assert isinstance(settings, Settings)
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        for name in ("home", "key_file"):
+            if name in changes:
+                changes[name] = changes[name].expanduser().absolute()
+        output = Output(str(form)) if form else old.output if isinstance(old, Context) else Output("table")
+        context.obj = Context(msgspec.structs.replace(settings, **changes), output)
+        return function(*args, **kwargs)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
+    """Declare a command that takes the global options and fails in the agreed way."""
+
+    def declare(function: Callable[..., None]) -> click.Command:
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> None:
+            context = click.get_current_context().obj
+            assert isinstance(context, Context)
+            try:
+                function(context, *args, **kwargs)
+            except UnavailableError as error:
+                _fail(context, "not available", error.code, str(error), NOT_AVAILABLE)
+            except LedgerError as error:
+                _fail(context, "refused", error.code, str(error), REFUSED)
+            except BrokenPipeError:
+                # The reader (head, less) has seen enough.
+                click.get_current_context().exit(0)
+
+        return click.command(name, cls=click.Command, **settings)(global_options(guarded))
+
+    return declare
+
+
+def _fail(context: Context, word: str, code: str, detail: str, status: int) -> NoReturn:
+    note(f"{word} ({code}): {detail}", style="red")
+    if context.output.form == "json":
+        context.output.document({"error": code, "detail": detail})
+    click.get_current_context().exit(status)

@@ -1,0 +1,108 @@
+"""Run and look after a ledger: serve, migrate, rebuild, stop, doctor."""
+
+import click
+
+from api.cli.common import NOT_AVAILABLE, VERSION, Context, command
+from api.cli.output import note
+from api.doctor import examine
+from api.server import ServeSettings, serve_api
+from ledger.embedded import EmbeddedPostgres
+from projections import open_totals
+from projections import rebuild as rebuild_projection
+
+
+@command("serve")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="A loopback address, until access control is built.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Server processes.")
+def serve(context: Context, host: str, port: int, workers: int) -> None:
+    """Serve the API, with the projections running. Ctrl-C stops it."""
+    run_server(context, host=host, port=port, workers=workers)
+
+
+def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
+    """Serve until a signal ends it; refuse what is not loopback."""
+    with context.ledger() as ledger:
+        # Before the workers start: what is wrong is said here, once and clearly.
+        open_totals(ledger)
+    settings = context.settings
+    try:
+        serve_api(
+            ServeSettings(
+                url=settings.database,
+                home=settings.home,
+                schema=settings.schema,
+                key_file=settings.key_file,
+                host=host,
+                port=port,
+                workers=workers,
+            ),
+            on_ready=lambda address: note(
+                f"serving at {address} (this machine only, until access control is built); "
+                f"browse {address}/schema; Ctrl-C stops it",
+                style="green",
+            ),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@command("migrate")
+def migrate(context: Context) -> None:
+    """Create or upgrade the schema; idempotent, and safe when several start at once.
+
+    On a new ledger it also makes the key file, if there is none.
+    """
+    existed = context.key_path.exists()
+    applied = context.migrate()
+    if not existed and context.key_path.exists():
+        note(f"made the key file {context.key_path}: back it up together with the database", style="yellow")
+    if context.output.form == "json":
+        context.output.document({"applied": applied})
+    else:
+        context.output.say("applied " + ", ".join(applied) if applied else "nothing to do")
+
+
+@command("rebuild")
+@click.argument("projection", type=click.Choice(["unit_totals"]), default="unit_totals")
+def rebuild(context: Context, projection: str) -> None:
+    """Count the whole log again beside the live tables, then swap; readers notice nothing."""
+    with context.ledger() as ledger:
+        open_totals(ledger)
+        with context.output.progress("rebuilding", "events") as progress:
+            position = rebuild_projection(ledger.database, on_progress=progress)
+    if context.output.form == "json":
+        context.output.document({"projection": projection, "position": position})
+    else:
+        context.output.say(f"{projection} rebuilt up to position {position:,}")
+
+
+@command("stop")
+def stop(context: Context) -> None:
+    """Stop the embedded PostgreSQL of this home, if it runs."""
+    stopped = EmbeddedPostgres(context.settings.home).stop()
+    if context.output.form == "json":
+        context.output.document({"stopped": stopped})
+    else:
+        context.output.say("stopped" if stopped else "it was not running")
+
+
+@command("doctor")
+def doctor(context: Context) -> None:
+    """Tell versions, sizes, positions and lags, what is wrong, and what to do about it."""
+    report = examine(context.database(), context.key_path, version=VERSION)
+    if context.output.form == "json":
+        context.output.document(report)
+    else:
+        context.output.rows("ledger doctor", ["what", "value"], list(report.facts.items()))
+        for problem in report.problems:
+            note(f"wrong: {problem}", style="red")
+        if not report.problems:
+            context.output.say("nothing is wrong")
+    if report.problems:
+        click.get_current_context().exit(NOT_AVAILABLE)

@@ -1,0 +1,138 @@
+"""Totals, and one dossier's history."""
+
+import sys
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+
+from api.cli.common import Context, command
+from api.cli.output import Output
+from api.cli.units import DAY, day_of
+from ledger import History
+from projections import TotalsAnswer, TotalsQuery
+from projections.totals import By
+from projections.unit_totals import MEASURES
+
+
+@command("totals")
+@click.option("--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger.")
+@click.option(
+    "--by",
+    type=click.Choice(["unit", "level", "day", "place", "shift", "partner"]),
+    default="unit",
+    show_default=True,
+    help="What the rows are; unit: the direct children.",
+)
+@click.option("--level", type=click.IntRange(1, 2), help="Only this level.")
+@click.option("--from", "start", type=DAY, help="First day (Vietnam) on which it occurred.")
+@click.option("--to", "end", type=DAY, help="Last day, included.")
+def totals(
+    context: Context,
+    unit: str | None,
+    by: By,
+    level: int | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> None:
+    """Count collections, approvals and activations, true for every event recorded before the command began."""
+    query = TotalsQuery(unit=unit, by=by, level=level, from_day=day_of(start), to_day=day_of(end))
+    with context.totals() as (_, read):
+        answer = read.read(query)
+    tell_totals(context.output, answer, by)
+
+
+def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
+    """Print totals in the form asked for."""
+    if output.form == "json":
+        output.document(answer)
+        return
+    if by == "unit":
+        keys = ["code", "name", "level"]
+        rows = [
+            [*(row["unit"][key] for key in keys), *(row[name] for name in MEASURES)] for row in answer.rows
+        ]
+    else:
+        keys = [by]
+        rows = [[str(row[by]), *(row[name] for name in MEASURES)] for row in answer.rows]
+    # What never happened anywhere only widens the table for people; programs get every column.
+    names = [name for name in MEASURES if output.form == "csv" or answer.sum[name] or name in _ALWAYS]
+    chosen = [*range(len(keys)), *(len(keys) + MEASURES.index(name) for name in names)]
+    output.rows(
+        f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+        [*keys, *names],
+        [[row[index] for index in chosen] for row in rows],
+        total=["total", *[""] * (len(keys) - 1), *(answer.sum[name] for name in names)],
+    )
+
+
+_ALWAYS = ("collected", "approved", "rejected", "activated", "awaiting_approval", "awaiting_activation")
+
+
+@command("history")
+@click.option("--citizen", metavar="-|NUMBER", help="The 12-digit number; - reads it from standard input.")
+@click.option("--dossier", metavar="ID", type=click.UUID, help="The dossier's id.")
+def history(context: Context, citizen: str | None, dossier: UUID | None) -> None:
+    """Show one dossier's audit trail: every event, when it happened and when the ledger learnt it.
+
+    Give the number on standard input (--citizen -), so that it stays out of the shell's history.
+    """
+    if (citizen is None) == (dossier is None):
+        raise click.UsageError("name --citizen or --dossier, one of them")
+    if citizen == "-":
+        citizen = (
+            click.prompt("citizen", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+        )
+        citizen = citizen.strip()
+    with context.ledger() as ledger:
+        found = ledger.history(citizen=citizen, dossier_id=dossier)
+    _tell_history(context.output, found)
+
+
+def _tell_history(output: Output, found: History) -> None:
+    if output.form == "json":
+        output.document(found)
+        return
+    lines = [msgspec.to_builtins(event) for event in found.events]
+    if output.form == "csv":
+        columns = list(lines[0])
+        output.rows("", columns, [[_plain(line[column]) for column in columns] for line in lines])
+        return
+    output.say(f"dossier {found.dossier_id}")
+    for level, state in found.levels.items():
+        output.say(
+            f"level {level}: {state.state} since {state.since:%Y-%m-%d %H:%M %z}, attempt {state.attempt}, "
+            f"collected by {state.collecting_unit.code} {state.collecting_unit.name}"
+        )
+    rows = [
+        [
+            event.position,
+            event.version,
+            event.type,
+            event.level,
+            f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
+            f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
+            f"{event.unit.code} {event.unit.name}",
+            event.actor,
+            ", ".join(filter(None, (event.place, event.team, event.reason, event.note))),
+        ]
+        for event in found.events
+    ]
+    columns = [
+        "position",
+        "version",
+        "type",
+        "level",
+        "occurred_at",
+        "recorded_at",
+        "unit",
+        "actor",
+        "details",
+    ]
+    output.rows("audit trail, oldest first", columns, rows)
+
+
+def _plain(value: Any) -> Any:
+    return value["code"] if isinstance(value, dict) else value

@@ -1,0 +1,110 @@
+"""Make up a campaign; import reports."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
+
+from api.campaign import DEFAULT_END, DEFAULT_START, NOTICE, Campaign
+from api.campaign import simulate as simulate_campaign
+from api.campaign import write as write_campaign
+from api.cli.common import REFUSED, Context, command
+from api.cli.output import note
+from api.cli.units import DAY
+from ledger.errors import FileInvalidError
+from ledger.importing import ImportResult, import_file
+
+
+@command("simulate")
+@click.option("--dossiers", type=click.IntRange(1, 4_000_000), required=True, help="How many citizens.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same bytes.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A file .csv, .ndjson or .jsonl.")
+@click.option(
+    "--from", "start", type=DAY, default=DEFAULT_START.isoformat(), show_default=True, help="First day."
+)
+@click.option("--to", "end", type=DAY, default=DEFAULT_END.isoformat(), show_default=True, help="Last day.")
+def simulate(context: Context, dossiers: int, seed: int, out: Path, start: datetime, end: datetime) -> None:
+    """Make up a campaign: invented citizens in the real units of Thanh Hoá, in the import format."""
+    try:
+        campaign = Campaign(dossiers=dossiers, seed=seed, start=start.date(), end=end.date())
+        with context.output.progress("making up", "dossiers") as progress:
+            rows = simulate_campaign(campaign, on_progress=lambda done: progress(done, dossiers))
+            summary = write_campaign(rows, out)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise FileInvalidError(f"{out} cannot be written: {error.strerror}") from None
+    note(NOTICE, style="yellow")
+    if "made-up" not in out.name:
+        note(f"the name {out.name} does not say so: consider a name with made-up in it", style="yellow")
+    if context.output.form == "json":
+        document = {"file": str(out), "rows": summary.rows, "by_type": summary.by_type, "notice": NOTICE}
+        context.output.document(document)
+        return
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in summary.by_type.items())
+    context.output.say(f"{out}: {summary.rows:,} made-up events: {counts}")
+
+
+_is_offset = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII).fullmatch
+
+
+def _offset(_context: click.Context, _parameter: click.Parameter, value: str | None) -> timezone | None:
+    if value is None:
+        return None
+    match = _is_offset(value)
+    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
+        raise click.BadParameter("write it like +07:00")
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(offset if match[1] == "+" else -offset)
+
+
+@command("import")
+@click.argument("file", metavar="FILE")
+@click.option("--atomic", is_flag=True, help="All lines or none; at most 100,000 lines.")
+@click.option("--dry-run", is_flag=True, help="Decide and count, but record nothing.")
+@click.option(
+    "--offset", callback=_offset, metavar="+07:00", help="For times that have no offset; else refused."
+)
+def import_(context: Context, file: str, *, atomic: bool, dry_run: bool, offset: timezone | None) -> None:
+    """Record the reports of FILE (CSV, or JSON objects a line each); - reads standard input.
+
+    The order of the lines does not matter, and importing a file twice records nothing the
+    second time. Refused lines go to FILE.refused.csv, to be corrected and imported as they are.
+    """
+    refused_path = Path("import.refused.csv") if file == "-" else Path(f"{file}.refused.csv")
+    try:
+        source = click.open_file(file, "rb")
+    except OSError as error:
+        raise FileInvalidError(f"{file} cannot be read: {error.strerror}") from None
+    with source, context.ledger() as ledger, context.output.progress("importing", "lines") as progress:
+        result = import_file(
+            ledger,
+            cast("BinaryIO", source),
+            refused_path=refused_path,
+            atomic=atomic,
+            dry_run=dry_run,
+            offset=offset,
+            on_progress=progress,
+        )
+    _tell(context, result, refused_path, dry_run=dry_run)
+    if result.refused:
+        click.get_current_context().exit(REFUSED)
+
+
+def _tell(context: Context, result: ImportResult, refused_path: Path, *, dry_run: bool) -> None:
+    if context.output.form == "json":
+        context.output.document(result)
+    else:
+        names = ["read", "recorded", "duplicates", "refused", "first_position", "last_position", "seconds"]
+        title = "would be recorded; nothing was" if dry_run else "import"
+        context.output.rows(title, names, [[getattr(result, name) for name in names]])
+        rate = result.recorded / result.seconds if result.seconds else 0
+        if rate and not dry_run:
+            context.output.say(f"{rate:,.0f} events/s")
+    if result.refused:
+        note(
+            f"{result.refused} lines were refused: correct them in {refused_path} and import that file",
+            style="yellow",
+        )

@@ -1,0 +1,133 @@
+"""What a ledger's operator asks first: versions, sizes, lags, and what is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import Connection, sql
+
+from ledger.database import Database
+from ledger.errors import KeyFileError, StoreNotReadyError
+from ledger.identities import read_key_file
+from ledger.migrations import LOG, check_migrated, connect
+from projections import COMPONENTS
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Facts by name, units in the names or values; and what is wrong, each with what to do about it."""
+
+    facts: dict[str, Any]
+    problems: list[str]
+
+
+def examine(database: Database, key_path: Path, *, version: str) -> Report:
+    """Look at a ledger without changing anything.
+
+    Raises:
+        UnavailableError: The database cannot be reached.
+    """
+    facts: dict[str, Any] = {"activation-ledger": version, "database": database.describe()}
+    problems: list[str] = []
+    with connect(database.as_operator()) as connection:
+        facts["PostgreSQL"] = _one(connection, "SHOW server_version")
+        try:
+            check_migrated(connection, database, (LOG, *COMPONENTS))
+        except StoreNotReadyError as error:
+            return Report(facts, [str(error)])
+        _read_log(connection, facts, problems)
+        _read_projections(connection, facts, problems)
+        _read_settings(connection, facts, problems)
+        _read_roles(connection, database, problems)
+        _read_key(connection, key_path, facts, problems)
+    return Report(facts, problems)
+
+
+def _one(connection: Connection[Any], query: str, *parameters: Any) -> Any:
+    row = connection.execute(sql.SQL(query), parameters).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _read_log(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
+    [[size, recorded_at, units]] = connection.execute(
+        "SELECT size, recorded_at, units_version FROM head"
+    ).fetchall()
+    facts["events"] = size
+    facts["last recorded (UTC)"] = f"{recorded_at:%Y-%m-%d %H:%M:%S}" if size else "never"
+    facts["unit events"] = units
+    facts["dossiers"] = _one(connection, "SELECT count(*) FROM citizens")
+    facts["size of the log"] = _one(connection, "SELECT pg_size_pretty(pg_total_relation_size('events'))")
+    highest = _one(connection, "SELECT coalesce(max(notification_id), 0) FROM events")
+    if highest != size:
+        problems.append(
+            f"the head says {size} events, the log ends at {highest}: somebody changed tables by hand; restore a backup"
+        )
+    ahead = _one(connection, "SELECT extract(epoch FROM recorded_at - clock_timestamp())::float8 FROM head")
+    if ahead > 1:
+        problems.append(f"the server's clock is {ahead:.0f} s behind the last recorded event; set the clock")
+
+
+def _read_projections(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
+    rows = connection.execute(
+        "SELECT name, position, error, head.size - position FROM projections, head ORDER BY name"
+    ).fetchall()
+    for name, position, error, lag in rows:
+        if name.endswith(".rebuild"):
+            facts[f"{name} position"] = position
+            continue
+        facts[f"{name} position"] = position
+        facts[f"{name} lag (events)"] = lag
+        if error:
+            problems.append(
+                f"the projection {name} stopped at {error}; mend the program, then run ledger rebuild"
+            )
+
+
+def _read_settings(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "data_checksums"):
+        facts[name] = _one(connection, f"SHOW {name}")
+        if name != "data_checksums" and facts[name] == "off":
+            problems.append(f"{name} is off: events that were acknowledged can be lost; set it on")
+
+
+def _read_roles(connection: Connection[Any], database: Database, problems: list[str]) -> None:
+    for role in (database.writer, database.projector):
+        powers = connection.execute(
+            "SELECT rolsuper OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE rolname = %s", (role,)
+        ).fetchone()
+        if powers is None or powers[0]:
+            problems.append(
+                f"the role {role} is missing or has more power than it should; run ledger migrate"
+            )
+    changeable = connection.execute(
+        "SELECT t.name || ' ' || p.name FROM (VALUES ('events'), ('head'), ('citizens')) AS t (name), "
+        "(VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (name), "
+        "(VALUES (%s::name), (%s::name)) AS r (name) WHERE has_table_privilege(r.name, t.name, p.name)",
+        (database.writer, database.projector),
+    ).fetchall()
+    for (privilege,) in changeable:
+        problems.append(f"an application role may {privilege}: revoke it, the log must be append-only")
+    triggers = _one(
+        connection,
+        "SELECT count(*) FROM pg_trigger WHERE tgname IN "
+        "('events_are_immutable', 'head_is_kept', 'citizens_are_kept', 'key_check_is_kept') AND tgenabled = 'O' "
+        "AND tgrelid IN ('events'::regclass, 'head'::regclass, 'citizens'::regclass, 'key_check'::regclass)",
+    )
+    if triggers != 4:
+        problems.append("a trigger that refuses changes is missing or disabled; enable it again")
+
+
+def _read_key(
+    connection: Connection[Any], key_path: Path, facts: dict[str, Any], problems: list[str]
+) -> None:
+    facts["key file"] = str(key_path)
+    claimed = connection.execute("SELECT value FROM key_check").fetchone()
+    try:
+        check = read_key_file(key_path).check()
+    except KeyFileError as error:
+        problems.append(str(error))
+        return
+    if claimed is not None and bytes(claimed[0]) != check:
+        problems.append(
+            f"the key file {key_path} is another ledger's; name the right one with LEDGER_KEY_FILE"
+        )

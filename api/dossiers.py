@@ -1,0 +1,62 @@
+"""Dossiers over HTTP: find, state, history. The number is never in an address."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.datastructures import CacheControlHeader
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter, RawBody
+
+from api.bodies import read_citizen
+from api.events import problems
+from ledger import DossierState, History, Ledger
+
+HISTORY_EVENTS_MAX = 1_000
+
+
+class Found(msgspec.Struct, frozen=True):
+    dossier_id: UUID
+
+
+class DossierController(Controller):
+    path = "/v1/dossiers"
+    tags = ("dossiers",)
+    cache_control = CacheControlHeader(no_store=True)
+
+    @post(
+        "/lookup",
+        status_code=200,
+        summary="Find a citizen's dossier",
+        sync_to_thread=True,
+        request_max_body_size=10_000,
+        responses=problems(400, 404, 413, 503),
+    )
+    def lookup(self, body: RawBody, ledger: NamedDependency[Ledger]) -> Found:
+        """Take {"citizen": "12 digits"}; the number travels in the body, never in the address."""
+        return Found(ledger.find(read_citizen(body)))
+
+    @get(
+        "/{dossier_id:uuid}",
+        summary="Where each level stands",
+        sync_to_thread=True,
+        responses=problems(404, 503),
+    )
+    def state(self, dossier_id: FromPath[UUID], ledger: NamedDependency[Ledger]) -> DossierState:
+        return ledger.dossier(dossier_id)
+
+    @get(
+        "/{dossier_id:uuid}/history",
+        summary="The audit trail, oldest first",
+        sync_to_thread=True,
+        responses=problems(400, 404, 503),
+    )
+    def history(
+        self,
+        dossier_id: FromPath[UUID],
+        ledger: NamedDependency[Ledger],
+        after: Annotated[int, QueryParameter(ge=0, description="Only greater versions.")] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=HISTORY_EVENTS_MAX)] = HISTORY_EVENTS_MAX,
+    ) -> History:
+        return ledger.history(dossier_id=dossier_id, after=after, limit=limit)

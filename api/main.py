@@ -1,0 +1,16 @@
+"""The program ``ledger``."""
+
+import os
+import sys
+
+from api.cli import ledger_command
+from api.settings import read_settings
+
+
+def main() -> None:
+    """Run the command line; the only place that reads the environment."""
+    sys.exit(ledger_command.main(obj=read_settings(os.environ), prog_name="ledger", standalone_mode=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Which HTTP problem each refusal becomes (RFC 9457). The only module that knows both."""
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from ledger import LedgerError, UnavailableError
+from ledger.errors import (
+    BatchTooLargeError,
+    InputError,
+    KeyConflictError,
+    KeyFileError,
+    NotFoundError,
+    NotRecordedError,
+    StateError,
+    UnitError,
+)
+from projections import RebuildRunningError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:activation-ledger:problem:"
+RETRY_SECONDS = 1
+
+PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    BatchTooLargeError: (413, "Too much at once"),
+    InputError: (400, "The report is malformed"),
+    UnitError: (422, "The unit does not allow it"),
+    StateError: (409, "The dossier is not in the state for it"),
+    KeyConflictError: (409, "The key was used for another report"),
+    NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),
+    NotFoundError: (404, "There is no such thing"),
+    RebuildRunningError: (409, "A rebuild is under way"),
+    KeyFileError: (503, "The ledger's key file does not fit"),
+    UnavailableError: (503, "The ledger cannot answer now; try again with the same keys"),
+}
+"""Status and title by class; a subclass has its nearest parent's."""
+
+_CODES = {400: "bad_request", 404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
+
+_log = logging.getLogger(__name__)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A problem of RFC 9457. Branch on ``code``; ``detail`` is for people and holds no personal number."""
+
+    type: str
+    """``urn:activation-ledger:problem:`` and the code."""
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def problem_of(error: LedgerError | UnavailableError) -> Problem:
+    """Return the problem that a refusal becomes."""
+    status, title = next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
+    return Problem(TYPE_PREFIX + error.code, title, status, str(error), error.code)
+
+
+def respond(problem: Problem) -> Response[Problem]:
+    headers = {"Retry-After": str(RETRY_SECONDS)} if problem.status == 503 else {}
+    return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _refused(_request: Request[Any, Any, Any], error: LedgerError | UnavailableError) -> Response[Problem]:
+    return respond(problem_of(error))
+
+
+def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    if error.status_code >= 500:
+        return _unexpected(_request, error)
+    code = _CODES.get(error.status_code, "bad_request")
+    # Litestar's own sentence names the parameters; the values, which may be personal, it never repeats here.
+    detail = _parameters(error) if isinstance(error, ValidationException) else error.detail
+    response = respond(Problem(TYPE_PREFIX + code, detail, error.status_code, detail, code))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _parameters(error: ValidationException) -> str:
+    faults = error.extra if isinstance(error.extra, list) else []
+    names = sorted({str(fault["key"]) for fault in faults if isinstance(fault, dict) and "key" in fault})
+    return f"a parameter is malformed or out of bounds: {', '.join(names) or 'see /schema'}"
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    # Only where and what kind: the text of an exception may hold what was sent.
+    route = getattr(request.scope.get("route_handler"), "fn", None)
+    _log.error("unexpected %s in %s", type(error).__name__, getattr(route, "__name__", "?"), exc_info=error)
+    detail = "an error of the program, which was logged; nothing you sent is at fault"
+    return respond(Problem(TYPE_PREFIX + "internal", "Internal error", 500, detail, "internal"))
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    LedgerError: _refused,
+    UnavailableError: _refused,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

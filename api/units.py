@@ -1,0 +1,69 @@
+"""Units over HTTP."""
+
+from datetime import date
+
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from api.events import problems
+from ledger import Ledger, Unit, UnitTree
+
+
+class UnitRow(msgspec.Struct, frozen=True):
+    """A unit as the command line and the API show it."""
+
+    code: str
+    name: str
+    level: str
+    parent_code: str | None
+    valid_from: date
+    """First business day (Asia/Ho_Chi_Minh) on which it is valid."""
+    valid_to: date | None
+    """Last one; null: no end is known."""
+
+
+class UnitList(msgspec.Struct, frozen=True):
+    on: date
+    rows: list[UnitRow]
+
+
+def unit_row(unit: Unit, tree: UnitTree) -> UnitRow:
+    parent = tree.by_id[unit.parent_id].code if unit.parent_id else None
+    return UnitRow(unit.code, unit.name, unit.level, parent, unit.valid_from, unit.valid_to)
+
+
+def list_units(ledger: Ledger, *, on: date | None, under: str | None) -> UnitList:
+    """Return the units valid on a day (Vietnam; today if absent), parents before children."""
+    day = on or ledger.today()
+    found = ledger.units(on=day, under=under)
+    tree = ledger.tree()
+    return UnitList(day, [unit_row(unit, tree) for unit in found])
+
+
+class UnitController(Controller):
+    path = "/v1/units"
+    tags = ("units",)
+
+    @get(summary="The tree valid on a day", sync_to_thread=True, responses=problems(400, 422, 503))
+    def units(
+        self,
+        ledger: NamedDependency[Ledger],
+        on: FromQuery[date | None] = None,
+        under: FromQuery[str | None] = None,
+    ) -> UnitList:
+        """List parents before children; on is a day in Vietnam, today if absent."""
+        return list_units(ledger, on=on, under=under)
+
+    @get(
+        "/{code:str}",
+        summary="The unit that a code meant",
+        sync_to_thread=True,
+        responses=problems(400, 422, 503),
+    )
+    def unit(
+        self, code: FromPath[str], ledger: NamedDependency[Ledger], on: FromQuery[date | None] = None
+    ) -> UnitRow:
+        tree = ledger.tree()
+        return unit_row(tree.resolve(code, on or ledger.today()), tree)
