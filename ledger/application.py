@@ -281,11 +281,12 @@ class Ledger:
 
     def tree(self) -> UnitTree:
         """Return all units as the ledger has them now."""
+        known = self._tree
         with translated():
-            entries = self.recorder.read_stream(UNITS_STREAM, after=self._tree.version)
+            entries = self.recorder.read_stream(UNITS_STREAM, after=known.version)
         if entries:
-            # Threads may race here; each result is right, and the later version is kept.
-            grown = grow(self._tree, [_unit_event(entry) for entry in entries])
+            # Threads may race here, so each grows the tree that it read on from; the later version is kept.
+            grown = grow(known, [_unit_event(entry) for entry in entries])
             if grown.version > self._tree.version:
                 self._tree = grown
         return self._tree
@@ -335,7 +336,9 @@ class Ledger:
             try:
                 with translated():
                     first, _ = self.recorder.append(_units_batch(tree, opened))
-            except IntegrityError:
+            except PersistenceError as error:
+                if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
+                    raise
                 continue  # Another keeper was first; decide again on what they made.
             self.tree()
             return UnitsLoaded(len(opened), len(rows) - len(opened), first + len(opened) - 1)

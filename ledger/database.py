@@ -81,10 +81,12 @@ def check_schema(schema: str) -> str:
     """Return *schema* if it can name a ledger.
 
     Raises:
-        ValueError: It is not 1 to 40 lower-case letters, digits and _.
+        ValueError: It is not 1 to 40 lower-case letters, digits and _, or is PostgreSQL's own.
     """
     if not _is_schema(schema):
         raise ValueError(f"the schema {schema!r} must be 1 to 40 lower-case letters, digits and _")
+    if schema.startswith("pg_") or schema in {"public", "information_schema"}:
+        raise ValueError(f"the schema {schema} belongs to PostgreSQL; name one of the ledger's own")
     return schema
 
 

@@ -8,6 +8,7 @@ wrapped with the key file's; deleting a citizen's row unlinks the dossier for go
 import base64
 import hmac
 import os
+import tempfile
 from pathlib import Path
 from uuid import UUID
 
@@ -111,10 +112,11 @@ def create_key_file(path: Path) -> None:
         f"{name}: {base64.b64encode(os.urandom(_SECRET_BYTES)).decode()}\n" for name in ("lookup", "wrap-1")
     )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A draft of its own for everybody: threads, and processes of two containers, may share a pid.
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
+    draft = Path(name)
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

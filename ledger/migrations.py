@@ -70,9 +70,9 @@ def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> lis
     """
     with connect(database.as_operator()) as connection:
         _check_server(connection)
-        if not missing(connection, database, components):
-            return []
         try:
+            if not missing(connection, database, components):
+                return []
             with connection.transaction():
                 return _migrate(connection, database, components)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -138,8 +138,10 @@ def _create_roles(connection: Connection[Any], database: Database) -> None:
                 "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
             ).format(name=sql.Literal(role), role=sql.Identifier(role))
         )
-        member = connection.execute("SELECT pg_has_role(%s, 'MEMBER')", (role,)).fetchone()
-        if not (member and member[0]):
+        # Since PostgreSQL 16 a login with CREATEROLE is a member of what it creates, but may not become it.
+        right = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
+        [[may]] = connection.execute("SELECT pg_has_role(%s, %s)", (role, right)).fetchall()
+        if not may:
             connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
     if database.embedded:
         password = conninfo_to_dict(database.conninfo)["password"]
@@ -221,7 +223,9 @@ def connect(conninfo: str) -> Iterator[Connection[Any]]:
         connection = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[-1]
-        if "role" in reason and ("does not exist" in reason or "permission denied" in reason):
+        if "permission denied to set role" in reason:
+            raise StoreNotReadyError(f"{reason}: let an operator GRANT that role to this login") from None
+        if "role" in reason and "does not exist" in reason:
             raise StoreNotReadyError(f"{reason}: run ledger migrate") from None
         raise StoreUnavailableError(f"PostgreSQL cannot be reached: {reason}") from None
     with connection:

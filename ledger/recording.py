@@ -76,8 +76,8 @@ class File:
         """The row of a citizen that this batch registers."""
         self.added: list[tuple[int, AnyDossierEvent]] = []
         """The batch's events with the index of the wish that they answer, in the order of their versions."""
-        self.outcomes: list[tuple[int, Refusal | int]] = []
-        """For every wish a refusal, or the version of the event that answers it."""
+        self.outcomes: dict[int, Refusal | int] = {}
+        """For every wish, by its index, a refusal, or the version of the event that answers it."""
 
 
 class Desk:
@@ -115,13 +115,13 @@ class Desk:
     def decide(self, files: Iterable[File], tree: UnitTree) -> None:
         """Decide all wishes of *files* afresh."""
         for file in files:
-            file.dossier, file.added, file.outcomes = file.stored, [], []
+            file.dossier, file.added, file.outcomes = file.stored, [], {}
             waiting: list[Wish] = []
             for wish in file.wishes:
                 outcome = self._decide(file, wish, tree)
                 if isinstance(outcome, Refusal) and isinstance(outcome.error, StateError):
                     waiting.append(wish)
-                file.outcomes.append((wish.index, outcome))
+                file.outcomes[wish.index] = outcome
                 if waiting and not isinstance(outcome, Refusal):
                     self._decide_waiting(file, waiting, wish.command.occurred_at, tree)
 
@@ -135,10 +135,10 @@ class Desk:
             progress = False
             for wish in [wish for wish in waiting if wish.command.occurred_at == at]:
                 outcome = self._decide(file, wish, tree)
+                # A refusal too is told as it stands now: its reason may be another one.
+                file.outcomes[wish.index] = outcome
                 if not isinstance(outcome, Refusal):
                     waiting.remove(wish)
-                    file.outcomes = [pair for pair in file.outcomes if pair[0] != wish.index]
-                    file.outcomes.append((wish.index, outcome))
                     progress = True
 
     def _decide(self, file: File, wish: Wish, tree: UnitTree) -> Refusal | int:
@@ -212,7 +212,7 @@ class Desk:
 
     def refusals(self) -> Iterator[Refusal]:
         for file in self.files.values():
-            yield from (outcome for _, outcome in file.outcomes if isinstance(outcome, Refusal))
+            yield from (outcome for outcome in file.outcomes.values() if isinstance(outcome, Refusal))
 
     def unit_refused(self) -> bool:
         """Whether a wish failed on the tree of units, which may be older than the ledger's."""
@@ -231,7 +231,7 @@ class Desk:
             positions = {pair: first + offset for offset, pair in enumerate(pairs)}
         for file in self.files.values():
             answered = file.stored.version
-            for index, outcome in sorted(file.outcomes, key=_order):
+            for index, outcome in sorted(file.outcomes.items(), key=_order):
                 if isinstance(outcome, Refusal):
                     yield index, outcome
                 elif outcome <= file.stored.version:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ledger.commands import FIELDS
+from ledger.commands import FIELDS, shown
 from ledger.errors import (
     FieldInvalidError,
     FieldsLackingError,
@@ -192,7 +192,7 @@ def _read_header(line: str, delimiter: str) -> list[str]:
     for name in header:
         if name not in _FIELD_SET and name not in REFUSED_COLUMNS:
             raise FieldUnknownError(
-                f"unknown column {name[:40]!r}; the columns are {', '.join(FIELDS)}, in any order"
+                f"unknown column {shown(name)}; the columns are {', '.join(FIELDS)}, in any order"
             )
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
@@ -233,7 +233,7 @@ def _json_values(raw: str) -> tuple[str, ...]:
         raise JsonInvalidError("the line is not a JSON object") from None
     for name, value in fields.items():
         if name not in _FIELD_SET and name not in REFUSED_COLUMNS:
-            raise FieldUnknownError(f"unknown field {name[:40]!r}; the fields are {', '.join(FIELDS)}")
+            raise FieldUnknownError(f"unknown field {shown(name)}; the fields are {', '.join(FIELDS)}")
         if isinstance(value, int) and name != "level":
             raise FieldInvalidError(name, "must be text")
     return tuple("" if (value := fields.get(name)) is None else str(value) for name in FIELDS)

@@ -69,11 +69,12 @@ class EventMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Entry:
         """Raise MapperDeserialisationError if the row is not an event we know."""
         assert isinstance(stored_event.originator_id, UUID)
-        return Entry(
-            originator_id=stored_event.originator_id,
-            originator_version=stored_event.originator_version,
-            event=decode(stored_event.topic, stored_event.state),
-        )
+        stream, version = stored_event.originator_id, stored_event.originator_version
+        try:
+            event = decode(stored_event.topic, stored_event.state)
+        except MapperDeserialisationError as error:
+            raise MapperDeserialisationError(f"{stream}/{version}: {error}") from error
+        return Entry(originator_id=stream, originator_version=version, event=event)
 
 
 def decode(topic: str, state: bytes) -> AnyEvent:
@@ -143,6 +144,9 @@ class LedgerDatastore(PostgresDatastore):
             timeout=POOL_WAIT_SECONDS_MAX,
         )
 
+    def register_type_adapters(self) -> None:
+        """Do nothing: the log has no composite types, and looking for them would connect at once."""
+
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.autocommit = True
@@ -200,7 +204,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             [event.state for event in stored_events],
         )
         first, _ = self.append(batch)
-        return range(first, first + len(stored_events))
+        return list(range(first, first + len(stored_events)))
 
     def append(self, batch: Batch) -> tuple[int, datetime]:
         """Record a batch, all of it or nothing; return the first position and the time of recording.

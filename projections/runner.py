@@ -5,7 +5,8 @@ it stands for. A lost notification costs at most a second, because it is only a 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any, Self
 
@@ -153,13 +154,7 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
         StoreUnavailableError: The database cannot be reached.
     """
     new = UnitTotalsTables(rebuild=True)
-    with connect(database.as_projector()) as connection:
-        # A session's lock: the server gives it back when we are killed.
-        [[free]] = connection.execute(
-            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_REBUILD_LOCK, database.schema)
-        ).fetchall()
-        if not free:
-            raise RebuildRunningError("another rebuild is under way; wait for it")
+    with connect(database.as_projector()) as connection, _alone(connection, database):
         with connection.transaction():
             connection.execute(new.query("create_rebuild", writer=Identifier(database.writer)))
         try:
@@ -175,6 +170,21 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
         except PoisonEventError as poison:
             raise ProjectionStoppedError(f"the rebuild of {NAME} stopped at {poison}") from poison
     return position
+
+
+@contextmanager
+def _alone(connection: Connection[Any], database: Database) -> Iterator[None]:
+    """Be the only rebuild; the lock is the session's, so the server gives it back when we are killed."""
+    lock = (_REBUILD_LOCK, database.schema)
+    [[free]] = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", lock).fetchall()
+    if not free:
+        raise RebuildRunningError("another rebuild is under way; wait for it")
+    try:
+        yield
+    finally:
+        # The server notices some time later that a session has ended: too late for a rebuild right after this.
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", lock)
 
 
 def stop(connection: Connection[Any], poison: PoisonEventError) -> None:

@@ -4,17 +4,19 @@ Pure arithmetic over events; the tables it is written to are in ``sql/unit_total
 Every event also says what it leaves and where it counts, so the fold never looks back.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date
-from operator import itemgetter
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from operator import add
 from typing import Any, LiteralString, assert_never
 from uuid import UUID
 
+import msgspec
 from psycopg import Cursor
 from psycopg.sql import SQL, Composed, Identifier
 
 from ledger import sql
-from ledger.business_time import business_day, shift_of
+from ledger.business_time import VIETNAM, business_day, shift_of
 from ledger.events import Activated, AnyDossierEvent, Approved, Collected, Recorded, Rejected, UnitOpened
 from projections.errors import PoisonEventError
 
@@ -28,10 +30,14 @@ MEASURES = ("collected", "approved", "rejected", "notified", "activated", "locke
 
 _INDEX = {measure: index for index, measure in enumerate(MEASURES)}
 _AWAITING = {"collected": _INDEX["awaiting_approval"], "approved": _INDEX["awaiting_activation"]}
+_encode = msgspec.json.Encoder().encode
 _ZEROS = [0] * len(MEASURES)
 
-Cell = tuple[UUID, int, date, date, str, str, str]
-"""unit, level, day, day of recording, place, shift, partner: the fine grain."""
+Cell = tuple[int, int, date, date, str, str, str]
+"""unit, level, day, day of recording, place, shift, partner: the fine grain.
+
+The unit's id as a number: hashing and comparing UUIDs takes longer than the rest of the fold.
+"""
 Cells = dict[Cell, list[int]]
 
 _COLUMNS = ("unit_id", "level", "day", "recorded_on", "place", "shift", "partner")
@@ -45,13 +51,17 @@ def fold(entries: Iterable[Recorded]) -> Cells:
     Raises:
         PoisonEventError: An event does not fold.
     """
-    cells: Cells = {}
+    cells: Cells = defaultdict(_ZEROS.copy)
+    recorded_at = recorded_on = None
     for entry in entries:
         event = entry.event
         try:
+            if recorded_on is None or entry.recorded_at != recorded_at:
+                # One append, one time: it is that of many events in a row.
+                recorded_at, recorded_on = entry.recorded_at, business_day(entry.recorded_at)
             match event:
                 case Collected() | Approved() | Rejected() | Activated():
-                    _count(cells, event, business_day(entry.recorded_at))
+                    _count(cells, event, recorded_on)
                 case UnitOpened():
                     pass
                 case _:
@@ -63,36 +73,24 @@ def fold(entries: Iterable[Recorded]) -> Cells:
 
 
 def _count(cells: Cells, event: AnyDossierEvent, recorded_on: date) -> None:
-    day = business_day(event.occurred_at)
-    shift = shift_of(event.occurred_at)
-    level = event.level
-    cell = (event.unit_id, level, day, recorded_on, event.place, shift, event.partner)
-    _add(cells, cell, _INDEX[event.TYPE], 1)
-    collecting = event.collecting_unit_id
+    level, place, partner = event.level, event.place, event.partner
+    day, shift = _day_and_shift(event.occurred_at)
+    cells[event.unit_id.int, level, day, recorded_on, place, shift, partner][_INDEX[event.TYPE]] += 1
+    collecting = event.collecting_unit_id.int
     entered = _AWAITING.get(event.TYPE)
     if entered is not None:
-        _add(cells, (collecting, *cell[1:]), entered, 1)
+        cells[collecting, level, day, recorded_on, place, shift, partner][entered] += 1
     previous = event.previous
-    if previous is None:
-        return
-    left = _AWAITING.get(previous.state)
-    if left is not None:
+    left = None if previous is None else _AWAITING.get(previous.state)
+    if previous is not None and left is not None:
         # Taken off where the event that is left put it, so that every grouping adds up.
-        at = previous.occurred_at
-        place, partner = previous.place, previous.partner
-        _add(
-            cells,
-            (collecting, level, business_day(at), recorded_on, place, shift_of(at), partner),
-            left,
-            -1,
-        )
+        day, shift = _day_and_shift(previous.occurred_at)
+        cells[collecting, level, day, recorded_on, previous.place, shift, previous.partner][left] -= 1
 
 
-def _add(cells: Cells, cell: Cell, measure: int, delta: int) -> None:
-    counts = cells.get(cell)
-    if counts is None:
-        counts = cells[cell] = _ZEROS.copy()
-    counts[measure] += delta
+def _day_and_shift(instant: datetime) -> tuple[date, str]:
+    local = instant.astimezone(VIETNAM)
+    return local.date(), shift_of(local)
 
 
 class UnitTotalsTables:
@@ -112,40 +110,39 @@ class UnitTotalsTables:
     def add(self, cursor: Cursor[Any], entries: Sequence[Recorded]) -> None:
         """Add a stretch of the log, in the caller's transaction."""
         cells = fold(entries)
-        days: dict[tuple[UUID, int, date], list[int]] = {}
-        months: dict[tuple[UUID, int, date], list[int]] = {}
-        for cell, counts in cells.items():
-            unit_id, level, day = cell[:3]
-            _add_all(days, (unit_id, level, day), counts)
-        for (unit_id, level, day), counts in days.items():
-            _add_all(months, (unit_id, level, day.replace(day=1)), counts)
+        days: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
+        months: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
+        for (unit, level, day, *_), counts in cells.items():
+            key = unit, level, day
+            days[key] = list(map(add, days[key], counts))
+        for (unit, level, day), counts in days.items():
+            month = unit, level, day.replace(day=1)
+            months[month] = list(map(add, months[month], counts))
         self._write(cursor, "fine", _COLUMNS, cells)
         self._write(cursor, "day", _COLUMNS[:3], days)
         self._write(cursor, "month", ("unit_id", "level", "month"), months)
 
     def _write(
-        self, cursor: Cursor[Any], grain: str, columns: Sequence[str], cells: dict[Any, list[int]]
+        self, cursor: Cursor[Any], grain: str, columns: Sequence[str], cells: Mapping[Any, list[int]]
     ) -> None:
         if not cells:
             return
-        # In one order, so that two writers could never deadlock, and the index is walked once.
-        ordered = sorted(cells.items(), key=itemgetter(0)) if grain != "fine" else list(cells.items())
-        keys = zip(*(key for key, _ in ordered), strict=True)
-        counts = zip(*(counts for _, counts in ordered), strict=True)
-        parameters = {name: list(values) for name, values in zip(columns, keys, strict=True)}
-        parameters.update((name, list(values)) for name, values in zip(MEASURES, counts, strict=True))
-        cursor.execute(self._add[grain], parameters)
+        # In the order of the index, so that it is walked once.
+        ordered = sorted(cells.items(), key=lambda cell: (cell[0][2], cell[0]))
+        units, *keys = zip(*(key for key, _ in ordered), strict=True)
+        ids = {unit: UUID(int=unit) for unit in set(units)}
+        lists = ([ids[unit] for unit in units], *keys, *zip(*(counts for _, counts in ordered), strict=True))
+        names = (*columns, *MEASURES)
+        cursor.execute(
+            self._add[grain], {name: _array(values) for name, values in zip(names, lists, strict=True)}
+        )
 
 
-def _add_all(
-    cells: dict[tuple[UUID, int, date], list[int]], key: tuple[UUID, int, date], deltas: Sequence[int]
-) -> None:
-    counts = cells.get(key)
-    if counts is None:
-        cells[key] = list(deltas)
-    else:
-        for index, delta in enumerate(deltas):
-            counts[index] += delta
+def _array(values: Sequence[Any]) -> str | list[Any]:
+    """Return values as PostgreSQL writes an array, which is made 20 times faster of JSON than by psycopg."""
+    text = _encode(values).decode()
+    # What JSON escapes, an array would escape otherwise.
+    return list(values) if "\\" in text else f"{{{text[1:-1]}}}"
 
 
 _QUERIES: dict[str, LiteralString] = sql.load("projections.sql", "unit_totals.sql")

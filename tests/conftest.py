@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -33,6 +34,12 @@ try:
     from projections import COMPONENTS as PROJECTIONS
 except ImportError:
     PROJECTIONS = ()
+
+# Machines that run tests are slow at times, and a repository is no place for found examples.
+settings.register_profile(
+    "ledger", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ledger")
 
 COMPONENTS = (LOG, *PROJECTIONS)
 """What a migrated database of the tests holds."""

@@ -21,6 +21,7 @@ from projections.unit_totals import UnitTotalsTables
 
 def main(what: str, conninfo: str, schema: str, embedded: str, batch: str, pause: str) -> None:
     database = Database(conninfo, schema, embedded=embedded == "True")
+    runner.BATCH_EVENTS_MAX = int(batch)
     runner.step = partial(runner.step, limit=int(batch))
     add = UnitTotalsTables.add
 

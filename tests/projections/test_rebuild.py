@@ -113,8 +113,9 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
 
     All that time readers get whole answers: as many collected as the log has up to the answer's position.
     """
+    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 50)
     monkeypatch.setattr(runner, "step", partial(runner.step, limit=50))
-    reports = campaigns.commands(2, 500)
+    reports = campaigns.commands(2, 300)
     answers: list[tuple[int, int, int]] = []
     stop = Event()
 
