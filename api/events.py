@@ -1,158 +1,153 @@
-"""Reports come in over HTTP: one, or up to a thousand in one request."""
+"""Reports over HTTP. Handlers translate; the ledger decides."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, post
+from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, RawBody
 
-from api.bodies import REPORTS_MAX, as_command, check_count, read_json
-from api.problems import Problem, documented, problem_of
+from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
+from api.problems import Problem, problem_of
 from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
-from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS
-from ledger.errors import NotRecordedError
-
-
-def _one_of(words: frozenset[str]) -> msgspec.Meta:
-    return msgspec.Meta(extra_json_schema={"enum": [*sorted(words), ""]})
+from ledger.commands import FIELDS
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One report, as the API takes it. Empty text and null are the same as absent; other fields are refused.
-
-    For the documentation only: ``ledger.read_report`` reads reports, from files and requests alike.
-    """
+    """One report, as in the import file."""
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    """The client's id for this report, unique within the dossier. Sending the same key with the same content
-    again returns the first receipt; with other content it is refused."""
-    type: Literal["collected", "approved", "rejected", "activated"]
+    type: str
     citizen: Annotated[str, msgspec.Meta(pattern="^[0-9]{12}$")]
-    """The personal number, 12 digits. It enters no event, address, log line or problem."""
-    level: Literal[1, 2]
-    """Level of the account (mức độ)."""
-    unit: Annotated[str | None, msgspec.Meta(max_length=32)] = None
-    """Code, valid at occurred_at, of the unit whose work this is. May be absent for approved and rejected: then
-    the collecting unit counts."""
-    occurred_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-    """When it happened, RFC 3339 with an offset; at most 5 minutes ahead of the ledger's clock."""
-    actor: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    """Staff code of the officer, or self."""
-    place: Annotated[str | None, _one_of(PLACES)] = None
-    """Absent means other."""
-    team: Annotated[str | None, msgspec.Meta(pattern="^[A-Za-z0-9_-]{0,64}$")] = None
-    """Code of a mobile team."""
-    partner: Annotated[str | None, _one_of(PARTNERS)] = None
-    """Absent means none."""
-    residence_unit: Annotated[str | None, msgspec.Meta(max_length=32)] = None
-    """Unit code of the citizen's residence, of this or any other province; kept as sent."""
-    reason: Annotated[str | None, _one_of(REJECTION_REASONS)] = None
-    """For rejected, where it is required, and for nothing else."""
-    note: Annotated[str | None, msgspec.Meta(max_length=500)] = None
-    """Free text, stored sealed. No field but citizen may hold a 12-digit number."""
+    level: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    occurred_at: datetime
+    actor: str
+    unit: str | None = None
+    place: str | None = None
+    team: str | None = None
+    partner: str | None = None
+    residence_unit: str | None = None
+    reason: str | None = None
+    note: str | None = None
 
 
-_COLLECTED = {
-    "key": "a1",
-    "type": "collected",
-    "citizen": "038090001234",
-    "level": 2,
-    "unit": "14758",
-    "occurred_at": "2024-12-09T09:30:00+07:00",
-    "actor": "cb-0172",
-    "place": "culture_house",
-    "partner": "youth_union",
+assert set(Report.__struct_fields__) == set(FIELDS)
+
+_DESCRIPTIONS = {
+    "key": "The client's id for this report, unique within the dossier. A retry with it returns the first receipt.",
+    "type": "What happened.",
+    "citizen": "The personal number, 12 digits.",
+    "level": "1 or 2.",
+    "occurred_at": "RFC 3339 with an offset.",
+    "actor": "Staff code of the officer, or self.",
+    "unit": "Code valid at occurred_at; for approved and rejected absent means the collecting unit.",
+    "reason": "For rejected: a code.",
+    "note": "Up to 500 characters, stored sealed; no 12-digit number.",
 }
-_APPROVED = {
-    "key": "a2",
-    "type": "approved",
-    "citizen": "038090001234",
-    "level": 2,
-    "occurred_at": "2024-12-11T15:00:00+07:00",
-    "actor": "c06-11",
-}
+_REPORT = Schema(
+    type=OpenAPIType.OBJECT,
+    title="Report",
+    required=["key", "type", "citizen", "level", "occurred_at", "actor"],
+    additional_properties=False,
+    properties={
+        name: Schema(
+            type=OpenAPIType.INTEGER if name == "level" else OpenAPIType.STRING,
+            description=_DESCRIPTIONS.get(name),
+            enum=["collected", "approved", "rejected", "activated"] if name == "type" else None,
+        )
+        for name in FIELDS
+    },
+    examples=[
+        {
+            "key": "a1",
+            "type": "collected",
+            "citizen": "038090001234",
+            "level": 2,
+            "unit": "14758",
+            "occurred_at": "2024-12-09T21:15:00+07:00",
+            "actor": "th-0042",
+            "place": "culture_house",
+        }
+    ],
+)
 
 
 @dataclass
-class RecordOperation(Operation):
-    """Documents the body, which the handler takes as bytes."""
+class ReportsOperation(Operation):
+    """Documents the body, which the handler reads itself so that each item of an array can fail alone."""
 
     def __post_init__(self) -> None:
-        report = Reference(ref=f"#/components/schemas/{Report.__name__}")
-        reports = Schema(type=OpenAPIType.ARRAY, items=report, max_items=REPORTS_MAX)
-        examples: dict[str, Example | Reference] = {
-            "one": Example(summary="One report", value=_COLLECTED),
-            "several": Example(summary="Several reports", value=[_COLLECTED, _APPROVED]),
-        }
-        content = OpenAPIMediaType(schema=Schema(one_of=[report, reports]), examples=examples)
-        self.request_body = RequestBody(content={"application/json": content}, required=True)
+        either = Schema(
+            one_of=[_REPORT, Schema(type=OpenAPIType.ARRAY, items=_REPORT, min_items=0, max_items=ITEMS_MAX)]
+        )
+        self.request_body = RequestBody(
+            content={"application/json": OpenAPIMediaType(schema=either)}, required=True
+        )
 
 
-@post(
-    "/events",
-    tags=["events"],
-    sync_to_thread=True,
-    operation_class=RecordOperation,
-    operation_id="recordEvents",
-    summary="Record reports",
-    response_description="The one report is recorded for good, or was before: then duplicate is true.",
-    responses={
-        200: ResponseSpec(
-            list[Receipt | Problem],
-            description="For an array: for every item, in order, its receipt or its problem.",
-            generate_examples=False,
-        ),
-        **documented(400, 409, 413, 415, 422, 503),
-    },
-)
-def record_events(
-    content: NamedDependency[bytes],
-    ledger: NamedDependency[Ledger],
-    atomic: Annotated[
-        bool,
-        QueryParameter(description="true or false; true: if one report is refused, none is recorded."),
-    ] = False,
-) -> Response[Receipt]:
-    """Record one report (an object) or up to 1,000 (an array), durably before the answer.
-
-    A refused report is not recorded and hinders no other, unless atomic. Repeating a request is always safe.
-    """
-    return _record(ledger, read_json(content), atomic=atomic)
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """Document the problems that a route may answer."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem, media_type="application/problem+json", generate_examples=False
+        )
+        for status in statuses
+    }
 
 
-def _record(ledger: Ledger, said: object, *, atomic: bool) -> Response[Any]:
-    if isinstance(said, list):
-        check_count(said)
-        return Response(_record_all(ledger, said, atomic=atomic), status_code=200)
-    return Response(ledger.record(as_command(said)), status_code=201)
+class EventController(Controller):
+    path = "/v1/events"
+    tags = ("events",)
+
+    @post(
+        summary="Record one report, or up to 1,000 in an array",
+        operation_class=ReportsOperation,
+        sync_to_thread=True,
+        request_max_body_size=BODY_BYTES_MAX,
+        responses={
+            **problems(400, 404, 409, 413, 415, 422, 503),
+            200: ResponseSpec(
+                data_container=list[Receipt | Problem],
+                generate_examples=False,
+                description="For an array: one result per item, in order.",
+            ),
+        },
+    )
+    def record(
+        self,
+        body: RawBody,
+        request: Request[Any, Any, Any],
+        ledger: NamedDependency[Ledger],
+        atomic: FromQuery[bool] = False,
+    ) -> Response[Receipt | list[Receipt | Problem]]:
+        """Answer 201 with the receipt; for an array 200 with a receipt or a problem for each item, in order.
+
+        A retry with the same key and content gets the first receipt again, with duplicate true.
+        With atomic=true one refused item refuses all.
+        """
+        return _record(read_body(body, request.headers.get("content-type")), ledger, atomic=atomic)
 
 
-def _record_all(ledger: Ledger, items: Sequence[object], *, atomic: bool) -> list[Receipt | Problem]:
-    read = [_read(item) for item in items]
-    commands = [command for command in read if not isinstance(command, LedgerError)]
-    # What cannot be read refuses the others too; they are decided, so that each hears of its own faults.
-    spoilt = atomic and len(commands) < len(read)
-    outcomes = iter(ledger.record_many(commands, atomic=atomic, dry_run=spoilt))
-    in_order = [Refusal(item) if isinstance(item, LedgerError) else next(outcomes) for item in read]
-    return [_answer(outcome, spoilt=spoilt) for outcome in in_order]
+def _record(
+    reports: AnyCommand | list[AnyCommand | LedgerError], ledger: Ledger, *, atomic: bool
+) -> Response[Receipt | list[Receipt | Problem]]:
+    if not isinstance(reports, list):
+        return Response(ledger.record(reports), status_code=201)
+    commands = [report for report in reports if not isinstance(report, LedgerError)]
+    # An item that is no report refuses an atomic array as well; the others still get their own reasons.
+    spoilt = atomic and len(commands) < len(reports)
+    outcomes = iter(ledger.record_many(commands, atomic=atomic, spoilt=spoilt))
+    answers = [
+        problem_of(report) if isinstance(report, LedgerError) else _answer(next(outcomes))
+        for report in reports
+    ]
+    return Response(answers, status_code=200)
 
 
-def _read(item: object) -> AnyCommand | LedgerError:
-    try:
-        return as_command(item)
-    except LedgerError as refusal:
-        return refusal
-
-
-def _answer(outcome: Receipt | Refusal, *, spoilt: bool) -> Receipt | Problem:
-    if isinstance(outcome, Refusal):
-        return problem_of(outcome.error)
-    if spoilt and outcome.position == 0:
-        return problem_of(NotRecordedError("nothing was recorded: other reports of this batch were refused"))
-    return outcome
+def _answer(outcome: Receipt | Refusal) -> Receipt | Problem:
+    return problem_of(outcome.error) if isinstance(outcome, Refusal) else outcome

@@ -1,84 +1,51 @@
-"""Whether the process lives, and whether it can do its work."""
-
-from typing import Any, Literal
+"""Is it alive, can it answer, and what is here."""
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 
-from api.problems import MEDIA_TYPE, Problem, as_response, documented, problem_of
-from ledger import Ledger
-from projections import ProjectionStatus, ProjectionStoppedError, Runner
-
-RETRY_AFTER_SECONDS = 30
+from api.events import problems
+from ledger import Head, Ledger
+from projections import ProjectionStatus, Runner
 
 
-class Alive(msgspec.Struct, frozen=True):
-    """The process answers."""
-
-    status: Literal["alive"] = "alive"
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """The database answers, and every projection runs."""
-
-    status: Literal["ready"]
+class Readiness(msgspec.Struct, frozen=True):
+    ready: bool
+    """False when a projection has stopped; the status is 503 then."""
     position: int
-    """The last position of the log; 0 while it is empty."""
+    """The last event of the log."""
     projections: list[ProjectionStatus]
 
 
-class NotReady(Problem, frozen=True, kw_only=True):
-    """A projection has stopped: what is recorded stays safe, but its counts end where it stopped."""
-
-    position: int
-    """The last position of the log."""
-    projections: list[ProjectionStatus]
-
-
-@get(
-    "/health/live",
-    tags=["health"],
-    sync_to_thread=False,
-    operation_id="live",
-    summary="Liveness",
-    response_description="The process answers. This says nothing of the database.",
-    responses=documented(400),
-)
-def live() -> Alive:
-    """Answer, whatever the database does."""
-    return Alive()
+@get("/health/live", tags=["health"], summary="The process runs", sync_to_thread=False)
+def live() -> dict[str, str]:
+    return {"status": "live"}
 
 
 @get(
     "/health/ready",
     tags=["health"],
+    summary="Database and projections",
     sync_to_thread=True,
-    operation_id="ready",
-    summary="Readiness",
-    response_description="The database answers, and every projection runs.",
-    responses={
-        **documented(400),
-        503: ResponseSpec(
-            Problem | NotReady,
-            description="The database cannot be reached, or a projection has stopped.",
-            media_type=MEDIA_TYPE,
-            generate_examples=False,
-        ),
-    },
+    responses=problems(503),
 )
-def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Ready]:
-    """Tell how far the log and each projection are."""
-    return _readiness(ledger.head().position, runner.status())
+def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Readiness]:
+    """Answer 503 when the database cannot be reached or a projection has stopped."""
+    return _readiness(ledger.head(), runner.status())
 
 
-def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[Any]:
-    stopped = [f"{projection.name}: {projection.error}" for projection in projections if projection.error]
-    if not stopped:
-        return Response(Ready("ready", position, projections))
-    problem = problem_of(ProjectionStoppedError("; ".join(stopped)))
-    return as_response(
-        NotReady(**msgspec.structs.asdict(problem), position=position, projections=projections),
-        retry_after_seconds=RETRY_AFTER_SECONDS,
-    )
+def _readiness(head: Head, projections: list[ProjectionStatus]) -> Response[Readiness]:
+    fine = not any(projection.error for projection in projections)
+    return Response(Readiness(fine, head.position, projections), status_code=200 if fine else 503)
+
+
+@get("/", tags=["health"], summary="Where things are", sync_to_thread=False)
+def index() -> dict[str, str]:
+    return {
+        "name": "activation-ledger",
+        "events": "/v1/events",
+        "units": "/v1/units",
+        "totals": "/v1/totals",
+        "ready": "/health/ready",
+        "schema": "/schema",
+    }

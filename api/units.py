@@ -1,111 +1,69 @@
-"""The tree of units on a day."""
+"""Units over HTTP."""
 
 from datetime import date
-from typing import Annotated
 
 import msgspec
-from litestar import get
+from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import FromPath, FromQuery
 
-from api.problems import documented, refuse_not_found
-from ledger import Ledger, Unit
-from ledger.errors import UnitError
-
-UNIT_CHARACTERS_MAX = 32
-
-OnDay = Annotated[
-    date | None,
-    QueryParameter(name="on", description="A business day (Asia/Ho_Chi_Minh), YYYY-MM-DD; absent: today."),
-]
+from api.events import problems
+from ledger import Ledger, Unit, UnitTree
 
 
 class UnitRow(msgspec.Struct, frozen=True):
-    """A unit, as it was called on the day."""
+    """A unit as the command line and the API show it."""
 
     code: str
-    """Codes are re-used: the same one may mean another unit on another day."""
     name: str
     level: str
-    """nation, province, district or commune."""
     parent_code: str | None
-    """The code, on that day, of the unit above; null at the top."""
     valid_from: date
-    """First business day on which it is valid so."""
+    """First business day (Asia/Ho_Chi_Minh) on which it is valid."""
     valid_to: date | None
-    """Last business day on which it is valid so; null: no end is known."""
+    """Last one; null: no end is known."""
 
 
 class UnitList(msgspec.Struct, frozen=True):
-    """The tree on a day."""
-
     on: date
-    """The business day (Asia/Ho_Chi_Minh) for which it is true."""
     rows: list[UnitRow]
-    """Parents before children, siblings by code."""
 
 
-@get(
-    "/units",
-    tags=["units"],
-    sync_to_thread=True,
-    operation_id="listUnits",
-    summary="The tree of units",
-    response_description="The units valid on the day.",
-    responses=documented(400, 422, 503),
-)
-def list_units(
-    ledger: NamedDependency[Ledger],
-    on_day: OnDay = None,
-    under: Annotated[
-        str | None,
-        QueryParameter(
-            min_length=1,
-            max_length=UNIT_CHARACTERS_MAX,
-            description="The code of a unit, 1 to 32 characters: only it and everything under it.",
-        ),
-    ] = None,
-) -> UnitList:
-    """List the units valid on a day."""
-    day = on_day or ledger.today()
-    return UnitList(day, _rows(ledger, ledger.units(on=day, under=under)))
+def unit_row(unit: Unit, tree: UnitTree) -> UnitRow:
+    parent = tree.by_id[unit.parent_id].code if unit.parent_id else None
+    return UnitRow(unit.code, unit.name, unit.level, parent, unit.valid_from, unit.valid_to)
 
 
-@get(
-    "/units/{code:str}",
-    tags=["units"],
-    sync_to_thread=True,
-    operation_id="readUnit",
-    summary="One unit",
-    response_description="The unit that the code means on the day.",
-    responses=documented(400, 404, 503),
-    exception_handlers={UnitError: refuse_not_found},
-)
-def read_unit(
-    code: Annotated[
-        str,
-        PathParameter(
-            min_length=1, max_length=UNIT_CHARACTERS_MAX, description="A unit code, 1 to 32 characters."
-        ),
-    ],
-    ledger: NamedDependency[Ledger],
-    on_day: OnDay = None,
-) -> UnitRow:
-    """Tell which unit a code means on a day; where none has it then, who held it and when."""
-    [row] = _rows(ledger, [ledger.tree().resolve(code, on_day or ledger.today())])
-    return row
+def list_units(ledger: Ledger, *, on: date | None, under: str | None) -> UnitList:
+    """Return the units valid on a day (Vietnam; today if absent), parents before children."""
+    day = on or ledger.today()
+    found = ledger.units(on=day, under=under)
+    tree = ledger.tree()
+    return UnitList(day, [unit_row(unit, tree) for unit in found])
 
 
-def _rows(ledger: Ledger, units: list[Unit]) -> list[UnitRow]:
-    by_id = ledger.tree().by_id
-    return [
-        UnitRow(
-            unit.code,
-            unit.name,
-            unit.level,
-            None if unit.parent_id is None else by_id[unit.parent_id].code,
-            unit.valid_from,
-            unit.valid_to,
-        )
-        for unit in units
-    ]
+class UnitController(Controller):
+    path = "/v1/units"
+    tags = ("units",)
+
+    @get(summary="The tree valid on a day", sync_to_thread=True, responses=problems(400, 422, 503))
+    def units(
+        self,
+        ledger: NamedDependency[Ledger],
+        on: FromQuery[date | None] = None,
+        under: FromQuery[str | None] = None,
+    ) -> UnitList:
+        """List parents before children; on is a day in Vietnam, today if absent."""
+        return list_units(ledger, on=on, under=under)
+
+    @get(
+        "/{code:str}",
+        summary="The unit that a code meant",
+        sync_to_thread=True,
+        responses=problems(400, 422, 503),
+    )
+    def unit(
+        self, code: FromPath[str], ledger: NamedDependency[Ledger], on: FromQuery[date | None] = None
+    ) -> UnitRow:
+        tree = ledger.tree()
+        return unit_row(tree.resolve(code, on or ledger.today()), tree)

@@ -185,7 +185,7 @@ class Ledger:
                 desk.decide(desk.files.values(), tree)
             batch = desk.batch(tree)
             if batch is None or dry_run or (atomic and (outcomes or any(desk.refusals()))):
-                outcomes.update(desk.outcomes(None, 0, now))
+                outcomes.update(desk.outcomes(0, now))
                 return
             try:
                 first, recorded_at = self.recorder.append(batch)
@@ -198,7 +198,7 @@ class Ledger:
                 tree = self.tree()
                 desk.decide(desk.files.values(), tree)
             else:
-                outcomes.update(desk.outcomes(batch, first, recorded_at))
+                outcomes.update(desk.outcomes(first, recorded_at))
                 return
         raise ContentionError(
             f"others kept writing the same dossiers or units first, {ATTEMPTS_MAX} times; nothing was recorded"

@@ -6,6 +6,7 @@ wrapped with the key file's; deleting a citizen's row unlinks the dossier for go
 """
 
 import base64
+import hashlib
 import hmac
 import os
 import tempfile
@@ -46,6 +47,10 @@ class Identities:
     def __init__(self, *, lookup: bytes, wrap: bytes) -> None:
         assert len(lookup) == len(wrap) == _SECRET_BYTES
         self._lookup = lookup
+        # HMAC-SHA-256 (RFC 2104) with its two first blocks hashed once: hmac.digest takes twice as long.
+        block = lookup.ljust(hashlib.sha256().block_size, b"\x00")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self._wrap = AESGCM(wrap)
 
     def __repr__(self) -> str:
@@ -57,11 +62,15 @@ class Identities:
 
     def lookup(self, citizen: str) -> bytes:
         """Return the 32 bytes under which a citizen is found."""
-        return hmac.digest(self._lookup, _CITIZEN_KIND + citizen.encode(), "sha256")
+        inner = self._inner.copy()
+        inner.update(_CITIZEN_KIND + citizen.encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
 
     def seal(self, citizen: str, dossier_id: UUID) -> Sealed:
         """Make the row of a new citizen, with a key of its own."""
-        key = AESGCM.generate_key(256)
+        key = os.urandom(_SECRET_BYTES)
         return Sealed(
             _encrypt(AESGCM(key), citizen.encode(), dossier_id, b"number"),
             _WRAP_NUMBER + _encrypt(self._wrap, key, dossier_id, b"key"),

@@ -60,13 +60,13 @@ class Wish(msgspec.Struct, frozen=True):
 class File:
     """One dossier of a batch: what the log has of it, and what the batch adds."""
 
-    __slots__ = ("added", "dossier", "entries", "key", "outcomes", "sealed", "stored", "wishes")
+    __slots__ = ("added", "dossier", "entries", "key", "offsets", "outcomes", "sealed", "stored", "wishes")
 
-    def __init__(self, wishes: list[Wish], dossier_id: UUID) -> None:
-        self.wishes = wishes
+    def __init__(self, wish: Wish) -> None:
+        self.wishes = [wish]
         self.entries: list[Recorded] = []
         """The dossier's events in the log, oldest first."""
-        self.stored = Dossier(dossier_id)
+        self.stored = NO_DOSSIER
         """The dossier as the log has it."""
         self.dossier = self.stored
         """The dossier with what the batch adds."""
@@ -78,6 +78,12 @@ class File:
         """The batch's events with the index of the wish that they answer, in the order of their versions."""
         self.outcomes: dict[int, Refusal | int] = {}
         """For every wish, by its index, a refusal, or the version of the event that answers it."""
+        self.offsets: list[int] = []
+        """Where in the batch the added events stand."""
+
+
+NO_DOSSIER = Dossier(UUID(int=0))
+"""Of a citizen whom the ledger does not know; the id is given when the first event is decided."""
 
 
 class Desk:
@@ -85,11 +91,12 @@ class Desk:
 
     def __init__(self, wishes: Iterable[Wish], identities: Identities, new_id: Callable[[], UUID]) -> None:
         self._identities = identities
+        self._new_id = new_id
         self.files: dict[bytes, File] = {}
         for wish in wishes:
             file = self.files.get(wish.lookup)
             if file is None:
-                self.files[wish.lookup] = File([wish], new_id())
+                self.files[wish.lookup] = File(wish)
             else:
                 file.wishes.append(wish)
 
@@ -115,6 +122,8 @@ class Desk:
     def decide(self, files: Iterable[File], tree: UnitTree) -> None:
         """Decide all wishes of *files* afresh."""
         for file in files:
+            if file.stored is NO_DOSSIER:
+                file.stored = Dossier(self._new_id())
             file.dossier, file.added, file.outcomes = file.stored, [], {}
             waiting: list[Wish] = []
             for wish in file.wishes:
@@ -187,7 +196,7 @@ class Desk:
 
     def batch(self, tree: UnitTree) -> Batch | None:
         """Return what is to be appended, None if nothing; events stand in the order of the wishes."""
-        drafts: list[tuple[int, UUID, int, AnyDossierEvent]] = []
+        drafts: list[tuple[int, File, int, AnyDossierEvent]] = []
         batch = Batch([], [], [], [], [], [], [], [], units_seen=tree.version)
         for lookup, file in self.files.items():
             order = -1
@@ -196,15 +205,17 @@ class Desk:
                 # A later version never stands before an earlier one.
                 order = max(order, index)
                 version += 1
-                drafts.append((order, file.stored.id, version, event))
+                drafts.append((order, file, version, event))
+            file.offsets = []
             if file.added and file.sealed is not None:
                 batch.citizen_lookups.append(lookup)
                 batch.citizen_dossiers.append(file.stored.id)
                 batch.citizen_sealed.append(file.sealed.number)
                 batch.citizen_keys.append(file.sealed.key)
         drafts.sort(key=_order)
-        for _, dossier_id, version, event in drafts:
-            batch.ids.append(dossier_id)
+        for offset, (_, file, version, event) in enumerate(drafts):
+            file.offsets.append(offset)
+            batch.ids.append(file.stored.id)
             batch.versions.append(version)
             batch.topics.append(topic_of(type(event)))
             batch.states.append(encode(event))
@@ -218,29 +229,23 @@ class Desk:
         """Whether a wish failed on the tree of units, which may be older than the ledger's."""
         return any(isinstance(refusal.error, UnitError) for refusal in self.refusals())
 
-    def outcomes(
-        self, batch: Batch | None, first: int, recorded_at: datetime
-    ) -> Iterator[tuple[int, Receipt | Refusal]]:
-        """Yield index and outcome of every wish, once *batch* was recorded from position *first* on.
+    def outcomes(self, first: int, recorded_at: datetime) -> Iterator[tuple[int, Receipt | Refusal]]:
+        """Yield index and outcome of every wish, once its batch was recorded from position *first* on.
 
-        Where nothing was recorded, *batch* is None, and what it would record has position 0.
+        Where nothing was recorded, *first* is 0, and so is the position of what would be recorded.
         """
-        positions: dict[tuple[UUID, int], int] = {}
-        if batch is not None:
-            pairs = zip(batch.ids, batch.versions, strict=True)
-            positions = {pair: first + offset for offset, pair in enumerate(pairs)}
         for file in self.files.values():
-            answered = file.stored.version
-            for index, outcome in sorted(file.outcomes.items(), key=_order):
+            stored = file.stored.version
+            for index, outcome in file.outcomes.items():
                 if isinstance(outcome, Refusal):
                     yield index, outcome
-                elif outcome <= file.stored.version:
+                elif outcome <= stored:
                     entry = file.entries[outcome - 1]
                     yield index, Receipt(entry.position, outcome, file.stored.id, entry.recorded_at, True)
                 else:
-                    position = positions.get((file.stored.id, outcome), 0)
+                    position = first + file.offsets[outcome - stored - 1] if first else 0
                     # Of two equal reports in one batch the second is a duplicate, as it would be in the next.
-                    duplicate = file.added[outcome - answered - 1][0] != index
+                    duplicate = file.added[outcome - stored - 1][0] != index
                     yield index, Receipt(position, outcome, file.stored.id, recorded_at, duplicate)
 
 
