@@ -49,7 +49,7 @@ REJECTION_REASONS = frozenset(
 """No official list is known; these are the reasons seen in practice."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One report. Empty text is the same as absent."""
 
     TYPE: ClassVar[State]
@@ -85,19 +85,19 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}(key={self.key!r}, level={self.level!r})"
 
 
-class Collect(Command, frozen=True, kw_only=True):
+class Collect(Command, frozen=True, gc=False, kw_only=True):
     """Thu nhận: take an application. ``unit`` is required."""
 
     TYPE = "collected"
 
 
-class Approve(Command, frozen=True, kw_only=True):
+class Approve(Command, frozen=True, gc=False, kw_only=True):
     """Phê duyệt. Without ``unit`` it counts at the collecting unit."""
 
     TYPE = "approved"
 
 
-class Reject(Command, frozen=True, kw_only=True):
+class Reject(Command, frozen=True, gc=False, kw_only=True):
     """Không đạt. Without ``unit`` it counts at the collecting unit."""
 
     TYPE = "rejected"
@@ -106,7 +106,7 @@ class Reject(Command, frozen=True, kw_only=True):
     """One of ``REJECTION_REASONS``."""
 
 
-class Activate(Command, frozen=True, kw_only=True):
+class Activate(Command, frozen=True, gc=False, kw_only=True):
     """Kích hoạt. ``unit`` is required."""
 
     TYPE = "activated"

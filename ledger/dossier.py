@@ -36,7 +36,7 @@ from ledger.events import (
 )
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where one level of a dossier stands."""
 
     state: State
@@ -54,7 +54,7 @@ class Standing(msgspec.Struct, frozen=True):
         )
 
 
-class Dossier(msgspec.Struct, frozen=True):
+class Dossier(msgspec.Struct, frozen=True, gc=False):
     """One citizen's file: both levels, all attempts."""
 
     id: UUID
@@ -67,7 +67,7 @@ class Dossier(msgspec.Struct, frozen=True):
     """The types of event the person has had, over both levels."""
 
 
-class Placing(msgspec.Struct, frozen=True):
+class Placing(msgspec.Struct, frozen=True, gc=False):
     """What a decision needs beside the dossier and the wish."""
 
     unit_id: UUID | None

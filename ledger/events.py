@@ -6,6 +6,9 @@ it are not stored. Anything else is a new class with a ``.v2`` tag.
 
 ``state`` is the event as JSON, its keys in the order of the fields. It does not
 repeat what its row says (stream, version, position, time of recording).
+
+``gc=False`` throughout: nothing here can be part of a cycle, and a batch makes
+thousands of these, which the collector would walk again and again.
 """
 
 from datetime import date, datetime
@@ -21,7 +24,9 @@ State = Literal["collected", "approved", "rejected", "activated"]
 """Where one level of a dossier stands; also the short type of the event that put it there."""
 
 
-class Previous(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Previous(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The standing event of the same level that an event follows, so that a follower need not look back."""
 
     state: State
@@ -30,7 +35,9 @@ class Previous(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partner: str = "none"
 
 
-class DossierEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class DossierEvent(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One report about one level of one citizen's dossier, and what was decided about it."""
 
     TYPE: ClassVar[State]
@@ -66,7 +73,7 @@ class DossierEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether this is the person's first event of this type, over both levels."""
 
 
-class Collected(DossierEvent, frozen=True, kw_only=True, tag="dossier.collected.v1"):
+class Collected(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.collected.v1"):
     """Thu nhận: an officer took the application."""
 
     TYPE = "collected"
@@ -79,7 +86,7 @@ class Collected(DossierEvent, frozen=True, kw_only=True, tag="dossier.collected.
         return self.unit_id
 
 
-class Approved(DossierEvent, frozen=True, kw_only=True, tag="dossier.approved.v1"):
+class Approved(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.approved.v1"):
     """Phê duyệt: the Ministry's identity office accepted the dossier."""
 
     TYPE = "approved"
@@ -88,7 +95,7 @@ class Approved(DossierEvent, frozen=True, kw_only=True, tag="dossier.approved.v1
     previous: Previous
 
 
-class Rejected(DossierEvent, frozen=True, kw_only=True, tag="dossier.rejected.v1"):
+class Rejected(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.rejected.v1"):
     """Không đạt: the Ministry's identity office refused the dossier."""
 
     TYPE = "rejected"
@@ -98,7 +105,7 @@ class Rejected(DossierEvent, frozen=True, kw_only=True, tag="dossier.rejected.v1
     previous: Previous
 
 
-class Activated(DossierEvent, frozen=True, kw_only=True, tag="dossier.activated.v1"):
+class Activated(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.activated.v1"):
     """Kích hoạt: the citizen activated the account."""
 
     TYPE = "activated"
@@ -110,6 +117,7 @@ class Activated(DossierEvent, frozen=True, kw_only=True, tag="dossier.activated.
 class UnitOpened(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     kw_only=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
@@ -134,7 +142,7 @@ UnitEvent = UnitOpened
 AnyEvent = AnyDossierEvent | UnitEvent
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event in its stream. The names are those of eventsourcing's DomainEventProtocol."""
 
     originator_id: UUID
@@ -144,7 +152,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     event: AnyEvent
 
 
-class Recorded(Entry, frozen=True, kw_only=True):
+class Recorded(Entry, frozen=True, gc=False, kw_only=True):
     """An entry as the log holds it."""
 
     position: int

@@ -29,7 +29,7 @@ _HEADER = (
 )
 
 
-class Sealed(msgspec.Struct, frozen=True):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """A citizen's row, but for the dossier's id and the lookup."""
 
     number: bytes

@@ -19,7 +19,7 @@ from ledger.store import Batch, encode
 from ledger.units import UnitTree
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The report is in the ledger, for good."""
 
     position: int
@@ -49,7 +49,7 @@ class Refusal(msgspec.Struct, frozen=True):
         return str(self.error)
 
 
-class Wish(msgspec.Struct, frozen=True):
+class Wish(msgspec.Struct, frozen=True, gc=False):
     """A checked command and its place in the caller's list."""
 
     index: int

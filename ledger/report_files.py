@@ -37,7 +37,7 @@ _FIELD_SET = frozenset(FIELDS)
 _json = msgspec.json.Decoder(dict[str, str | int | None])
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One report of a file, as given."""
 
     number: int
