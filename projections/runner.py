@@ -6,9 +6,11 @@ it stands for. A lost notification costs at most a second, because it is only a 
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Event, Thread
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import psycopg
@@ -23,7 +25,7 @@ from ledger.migrations import connect
 from ledger.store import Row, recorded
 from projections.errors import PoisonEventError, ProjectionStoppedError, RebuildRunningError
 from projections.status import ProjectionStatus, status
-from projections.unit_totals import NAME, UnitTotalsTables
+from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
 
 BATCH_EVENTS_MAX = 10_000
 POLL_SECONDS_MAX = 1.0
@@ -37,60 +39,87 @@ _REBUILD_LOCK = 0x72656275
 _log = logging.getLogger(__name__)
 
 
-def step(connection: Connection[Any], tables: UnitTotalsTables, limit: int = BATCH_EVENTS_MAX) -> int:
-    """Fold the next events into the tables; return how many, 0 at the head. Both or neither, on any crash.
+class Stretch(NamedTuple):
+    """Events in a row, folded. The log never changes, so it can be had before its turn comes."""
+
+    after: int
+    """The position before its first event."""
+    position: int
+    """Of its last event."""
+    recorded_at: datetime
+    """When that was recorded."""
+    cells: Cells
+
+
+def step(
+    connection: Connection[Any],
+    tables: UnitTotalsTables,
+    limit: int = BATCH_EVENTS_MAX,
+    ahead: Stretch | None = None,
+) -> int:
+    """Add the next events to the tables; return how many, 0 at the head. Both or neither, on any crash.
+
+    Args:
+        ahead: Taken where it turns out to be what comes next.
 
     Raises:
         PoisonEventError: The next event cannot be folded; everything before it was.
     """
     while True:
         try:
-            return _step(connection, tables, limit)
-        except PoisonEventError as poison:
-            before = poison.position - 1 - _position(connection, tables)
-            if before <= 0:
-                raise
-            limit = before
+            return _step(connection, tables, limit, ahead)
         except psycopg.DataError as error:
             # The tables cannot hold some value of these events; ever fewer of them show which event's it is.
             if limit == 1:
                 raise PoisonEventError(_position(connection, tables) + 1, error) from error
-            limit //= 2
+            limit, ahead = limit // 2, None
 
 
-def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int) -> int:
-    with connection.transaction(), connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int, ahead: Stretch | None) -> int:
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
         [position] = cursor.execute(_QUERIES["lock"], {"name": tables.tracking}).fetchone() or [0]
-        rows = cursor.execute(_QUERIES["read"], {"after": position, "limit": limit}).fetchall()
-        if not rows:
+        stretch = ahead if ahead and ahead.after == position else _read(connection, position, limit)
+        if stretch is None:
             return 0
-        entries = _decode(rows, position)
-        tables.add(cursor, entries)
+        tables.add(cursor, stretch.cells)
         cursor.execute(
             _QUERIES["advance"],
             {
                 "name": tables.tracking,
                 "old": position,
-                "position": entries[-1].position,
-                "recorded_at": entries[-1].recorded_at,
+                "position": stretch.position,
+                "recorded_at": stretch.recorded_at,
             },
         )
         assert cursor.rowcount == 1, f"{tables.tracking} moved from {position} under its lock"
-    return len(rows)
+    return stretch.position - position
 
 
-def _decode(rows: list[Row], after: int) -> list[Recorded]:
-    entries = []
+def _read(connection: Connection[Any], after: int, limit: int) -> Stretch | None:
+    """Return what comes next, up to an event that cannot be folded; None at the head."""
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        rows: list[Row] = cursor.execute(_QUERIES["read"], {"after": after, "limit": limit}).fetchall()
+    while rows:
+        try:
+            return Stretch(after, rows[-1][0], rows[-1][5], fold(_decode(rows, after)))
+        except PoisonEventError as poison:
+            if poison.position == after + 1:
+                raise
+            rows = rows[: poison.position - after - 1]
+    return None
+
+
+def _decode(rows: list[Row], after: int) -> Iterator[Recorded]:
     for position, row in enumerate(rows, after + 1):
         try:
             if row[0] != position:
                 # Positions have no gaps, so somebody took a row away: nothing to be skipped over.
                 raise LookupError("the log has no such event")
-            entries.append(recorded(row))
+            entry = recorded(row)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.
             raise PoisonEventError(position, error) from error
-    return entries
+        yield entry
 
 
 def _head(connection: Connection[Any]) -> int:
@@ -104,20 +133,31 @@ def _position(connection: Connection[Any], tables: UnitTotalsTables) -> int:
 
 
 def _reach(
+    database: Database,
     connection: Connection[Any],
     tables: UnitTotalsTables,
     head: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None,
 ) -> int:
-    """Count up to a head that the log has had, or further; return the position reached."""
+    """Count up to a head that the log has had, or further; return the position reached.
+
+    While the database adds one stretch, the next one is read and folded: two cores work.
+    """
     position = _position(connection, tables)
-    while position < head:
-        counted = step(connection, tables)
-        position = _position(connection, tables)
-        if not counted and position < head:
-            raise PoisonEventError(position + 1, LookupError("the log has no such event"))
-        if on_progress:
-            on_progress(min(position, head), head)
+    if position >= head:
+        return position
+    with connect(database.as_projector()) as reader, ThreadPoolExecutor(1) as pool:
+        stretch = _read(reader, position, BATCH_EVENTS_MAX)
+        while position < head:
+            after = stretch.position if stretch else position
+            following = pool.submit(_read, reader, after, BATCH_EVENTS_MAX)
+            counted = step(connection, tables, ahead=stretch)
+            position = _position(connection, tables)
+            if not counted and position < head:
+                raise PoisonEventError(position + 1, LookupError("the log has no such event"))
+            if on_progress:
+                on_progress(min(position, head), head)
+            stretch = following.result()
     return position
 
 
@@ -136,7 +176,7 @@ def catch_up(database: Database, *, on_progress: Callable[[int, int], None] | No
     tables = UnitTotalsTables()
     with connect(database.as_projector()) as connection:
         try:
-            return _reach(connection, tables, _head(connection), on_progress)
+            return _reach(database, connection, tables, _head(connection), on_progress)
         except PoisonEventError as poison:
             stop(connection, poison)
             raise ProjectionStoppedError(f"the projection {NAME} stopped at {poison}") from poison
@@ -161,11 +201,13 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
             # Not until nothing is left: while reports come in, there is always a next event.
             position = 0
             while _head(connection) - position > BATCH_EVENTS_MAX:
-                position = _reach(connection, new, _head(connection), on_progress)
+                position = _reach(database, connection, new, _head(connection), on_progress)
+            with connection.transaction():
+                connection.execute(new.query("keep_rebuild"))
             with connection.transaction():
                 # The live runner waits here, so the head of this moment is at or past its position.
                 connection.execute(_QUERIES["lock"], {"name": NAME})
-                position = _reach(connection, new, _head(connection), on_progress)
+                position = _reach(database, connection, new, _head(connection), on_progress)
                 connection.execute(new.query("swap"))
         except PoisonEventError as poison:
             raise ProjectionStoppedError(f"the rebuild of {NAME} stopped at {poison}") from poison

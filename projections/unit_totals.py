@@ -107,9 +107,8 @@ class UnitTotalsTables:
     def query(self, name: str, **names: Identifier) -> Composed:
         return SQL(_QUERIES[name]).format(**self._names, **names)
 
-    def add(self, cursor: Cursor[Any], entries: Sequence[Recorded]) -> None:
-        """Add a stretch of the log, in the caller's transaction."""
-        cells = fold(entries)
+    def add(self, cursor: Cursor[Any], cells: Cells) -> None:
+        """Add the deltas of a stretch of the log, in the caller's transaction."""
         days: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
         months: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
         for (unit, level, day, *_), counts in cells.items():

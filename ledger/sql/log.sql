@@ -33,13 +33,6 @@ SELECT lookup, dossier_id, key
 FROM citizens
 WHERE lookup = ANY(%(lookups)b::bytea[]);
 
--- streams --
--- Every event of some dossiers.
-SELECT notification_id, originator_id, originator_version, topic, state, recorded_at
-FROM events
-WHERE originator_id = ANY(%(ids)b::uuid[])
-ORDER BY originator_id, originator_version;
-
 -- batch --
 -- The dossiers of a batch with all their events, in one query; a citizen without a dossier gives no row.
 SELECT lookup, dossier_id, key,

@@ -57,14 +57,20 @@ SET collected           = t.collected           + excluded.collected,
     awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
 
 -- create_rebuild --
+-- Unlogged until it is nearly done: what a crash of the server would empty is begun anew in any case.
 DROP TABLE IF EXISTS {month}, {day}, {fine};
-CREATE TABLE {month} (LIKE {live_month} INCLUDING ALL);
-CREATE TABLE {day} (LIKE {live_day} INCLUDING ALL);
-CREATE TABLE {fine} (LIKE {live_fine} INCLUDING ALL);
+CREATE UNLOGGED TABLE {month} (LIKE {live_month} INCLUDING ALL);
+CREATE UNLOGGED TABLE {day} (LIKE {live_day} INCLUDING ALL);
+CREATE UNLOGGED TABLE {fine} (LIKE {live_fine} INCLUDING ALL);
 GRANT SELECT ON {month}, {day}, {fine} TO {writer};
 DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 INSERT INTO projections (name, position, recorded_at)
 VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
+
+-- keep_rebuild --
+ALTER TABLE {month} SET LOGGED;
+ALTER TABLE {day} SET LOGGED;
+ALTER TABLE {fine} SET LOGGED;
 
 -- swap --
 -- In one transaction, with the live tracking row locked: readers see the old tables or the new ones.

@@ -9,7 +9,6 @@ tables and of the position: the middle of a batch is then most of the time that 
 import sys
 import time
 from datetime import UTC, datetime
-from functools import partial
 from threading import Event
 
 from ledger import Ledger
@@ -22,7 +21,8 @@ from projections.unit_totals import UnitTotalsTables
 def main(what: str, conninfo: str, schema: str, embedded: str, batch: str, pause: str) -> None:
     database = Database(conninfo, schema, embedded=embedded == "True")
     runner.BATCH_EVENTS_MAX = int(batch)
-    runner.step = partial(runner.step, limit=int(batch))
+    step = runner.step
+    runner.step = lambda connection, tables, ahead=None: step(connection, tables, int(batch), ahead)
     add = UnitTotalsTables.add
 
     def add_slowly(*arguments: object) -> None:

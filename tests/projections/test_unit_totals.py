@@ -51,7 +51,7 @@ def deltas(log) -> dict:
     """Return what a log folds to: by unit, day, place, shift and partner; measures that are zero left out."""
     told = {}
     for (unit, _, day, _, *rest), counts in fold(log).items():
-        row = told.setdefault((unit, day.isoformat(), *rest), Counter())
+        row = told.setdefault((UUID(int=unit), day.isoformat(), *rest), Counter())
         row.update({measure: n for measure, n in zip(MEASURES, counts, strict=True) if n})
     return {
         cell: {measure: n for measure, n in row.items() if n}
@@ -315,7 +315,7 @@ def test_any_log(wishes):
     told = Counter()
     for (unit, level, day, _, *rest), counts in fold(log).items():
         for measure, number in zip(MEASURES, counts, strict=True):
-            told[measure, by_hand.Where(str(unit), level, day, *rest)] += number
+            told[measure, by_hand.Where(str(UUID(int=unit)), level, day, *rest)] += number
     rows = [
         (entry.position, entry.originator_id, entry.event.__struct_config__.tag, encode(entry.event)) for entry in log
     ]

@@ -1,0 +1,509 @@
+"""A file of reports is recorded in the order of its times, each line once, and no line is lost."""
+
+import csv
+import io
+import json
+import os
+import stat
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta, timezone
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from api.campaign import COLUMNS, Campaign, simulate
+from ledger import Ledger
+from ledger import importing as module
+from ledger.commands import FIELDS
+from ledger.errors import (
+    BatchTooLargeError,
+    FieldUnknownError,
+    FileEmptyError,
+    FileInvalidError,
+    InputError,
+    NotUtf8Error,
+    StoreUnavailableError,
+)
+from ledger.importing import ImportResult, import_file
+from ledger.store import decode
+from projections import TotalsQuery, catch_up, open_totals
+from tests.conftest import Clock, Server, check_ledger
+
+Row = tuple[str, ...]
+
+CITIZEN = "038090001234"
+UNITS = 586
+
+
+def at(day: int, hour: int = 9) -> str:
+    return f"2024-11-{day:02}T{hour:02}:00:00+07:00"
+
+
+def row(kind: str = "collected", key: str = "k1", day: int = 4, **changes: str) -> Row:
+    values = {
+        "key": key,
+        "type": kind,
+        "citizen": CITIZEN,
+        "level": "2",
+        "unit": "14758" if kind in {"collected", "activated"} else "",
+        "occurred_at": at(day),
+        "actor": "th-1",
+        "reason": "photo" if kind == "rejected" else "",
+    }
+    return tuple((values | changes).get(name, "") for name in FIELDS)
+
+
+def csv_of(rows: list[Row], *, delimiter: str = ",") -> bytes:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([FIELDS, *rows])
+    return text.getvalue().encode()
+
+
+def ndjson_of(rows: list[Row]) -> bytes:
+    documents = ({name: value for name, value in zip(FIELDS, row, strict=True) if value} for row in rows)
+    return "".join(json.dumps(document) + "\n" for document in documents).encode()
+
+
+@pytest.fixture(scope="module")
+def campaign() -> list[Row]:
+    """Some 850 reports of 300 dossiers, and two dossiers that are nastier than a campaign's."""
+    assert FIELDS == COLUMNS
+    rows = list(simulate(Campaign(dossiers=300, seed=3, end=date(2024, 12, 8))))
+    again, tied = "038190005678", "038290009999"
+    rows += [
+        row(key="a1", citizen=again, day=4),
+        row("rejected", key="a2", citizen=again, day=5),
+        row(key="a3", citizen=again, day=6, unit="14761"),
+        row("approved", key="a4", citizen=again, day=7),
+        row("activated", key="a5", citizen=again, day=8),
+        # All at one instant, with keys that sort the other way round; the repeated collection is lawful.
+        row(key="t9", citizen=tied),
+        row("rejected", key="t8", citizen=tied),
+        row(key="t7", citizen=tied, unit="14761"),
+        row("approved", key="t6", citizen=tied),
+        row("activated", key="t5", citizen=tied),
+        row(key="t4", citizen=tied, level="1"),
+        row("approved", key="t3", citizen=tied, level="1"),
+    ]
+    rows.sort(key=lambda row: row[FIELDS.index("occurred_at")])
+    return rows
+
+
+@pytest.fixture
+def refused_path(tmp_path: Path) -> Path:
+    return tmp_path / "file.csv.refused.csv"
+
+
+Import = Callable[..., ImportResult]
+
+
+@pytest.fixture
+def imported(ledger: Ledger, refused_path: Path) -> Import:
+    """Import bytes into the test's ledger."""
+
+    def run(content: bytes, *, into: Ledger | None = None, **options) -> ImportResult:
+        return import_file(into or ledger, io.BytesIO(content), refused_path=refused_path, **options)
+
+    return run
+
+
+@pytest.fixture
+def another_ledger(server: Server, units_template: str, identities, clock: Clock) -> Iterator[Callable]:
+    """Make one more ledger with the same units and the same key file."""
+    made: list[tuple[str, Ledger]] = []
+
+    def make() -> Ledger:
+        name = server.create(units_template)
+        made.append((name, Ledger(server.database(name), identities, now=clock)))
+        return made[-1][1]
+
+    yield make
+    for name, ledger in made:
+        ledger.close()
+        server.drop(name)
+
+
+def refused_lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def counts(result: ImportResult) -> tuple[int, int, int, int]:
+    return result.read, result.recorded, result.duplicates, result.refused
+
+
+def content_of(ledger: Ledger) -> tuple[Counter, dict, list]:
+    """What a ledger knows, however it learnt it: its events, where each dossier stands, and the totals."""
+    codes = {unit.id: unit.code for unit in ledger.tree().by_id.values()}
+    events: Counter = Counter()
+    states: dict = {}
+    with psycopg.connect(ledger.database.as_operator()) as connection:
+        rows = connection.execute(
+            "SELECT lookup, topic, state FROM events JOIN citizens ON dossier_id = originator_id "
+            "ORDER BY notification_id"
+        ).fetchall()
+    for lookup, topic, state in rows:
+        event = decode(topic, state)
+        events[lookup, topic, event.key, codes[event.unit_id]] += 1
+        states[lookup, event.level] = (event.TYPE, event.attempt, event.occurred_at)
+    catch_up(ledger.database)
+    totals = open_totals(ledger)
+    answers = [totals.read(TotalsQuery(unit=unit, by=by)).rows for unit in ("38", "401") for by in ("unit", "day")]
+    return events, states, answers
+
+
+class TestImportOfAWholeFile:
+    def test_records_every_line_of_a_campaign_and_refuses_none(self, imported, ledger, campaign, refused_path):
+        result = imported(csv_of(campaign))
+        assert (len(campaign), len(campaign), 0, 0) == counts(result)
+        assert (UNITS + 1, UNITS + len(campaign)) == (result.first_position, result.last_position)
+        assert not refused_path.exists()
+        check_ledger(ledger, length=UNITS + len(campaign))
+
+    def test_records_nothing_the_second_time_in_whatever_order(self, imported, ledger, campaign):
+        imported(csv_of(campaign))
+        shuffled = campaign.copy()
+        Random(1).shuffle(shuffled)
+        for rows in (campaign, shuffled, campaign[::-1]):
+            result = imported(csv_of(rows))
+            assert (len(campaign), 0, len(campaign), 0) == counts(result)
+            assert (None, None) == (result.first_position, result.last_position)
+        assert UNITS + len(campaign) == ledger.head().position
+
+    @pytest.mark.parametrize("small", [False, True], ids=["in_one_batch", "in_batches_and_runs_of_few_lines"])
+    def test_gives_the_same_whatever_the_order_of_lines(
+        self, imported, ledger, another_ledger, campaign, monkeypatch, small
+    ):
+        imported(csv_of(campaign))
+        expected = content_of(ledger)
+        if small:
+            monkeypatch.setattr(module, "BATCH_LINES_MAX", 50)
+            monkeypatch.setattr(module, "SORT_LINES_MAX", 64)
+            monkeypatch.setattr(module, "SAME_INSTANT_LINES_MAX", 4)
+        shuffled = campaign.copy()
+        Random(2).shuffle(shuffled)
+        for rows in (campaign, campaign[::-1], shuffled):
+            other = another_ledger()
+            assert (len(campaign), len(campaign), 0, 0) == counts(imported(csv_of(rows), into=other))
+            assert expected == content_of(other)
+            check_ledger(other)
+
+    def test_reads_ndjson_with_the_same_result(self, imported, ledger, another_ledger, campaign):
+        imported(csv_of(campaign))
+        other = another_ledger()
+        assert (len(campaign), len(campaign), 0, 0) == counts(imported(ndjson_of(campaign), into=other))
+        assert content_of(ledger) == content_of(other)
+
+    def test_accepts_what_spreadsheets_write(self, imported, campaign):
+        imported(csv_of(campaign))
+        content = b"\xef\xbb\xbf" + csv_of(campaign, delimiter=";").replace(b"\n", b"\r\n")
+        assert (len(campaign), 0, len(campaign), 0) == counts(imported(content))
+        assert (1, 0, 0, 1) == counts(imported(b"\xef\xbb\xbf" + ndjson_of([row("approved")])))
+
+    def test_takes_columns_in_any_order_and_without_the_optional_ones(self, imported):
+        content = (
+            f"actor,unit,occurred_at,level,citizen,type,key\nth-1,14758,{at(4)},2,{CITIZEN},collected,k1\n\n"
+        )
+        assert (1, 1, 0, 0) == counts(imported(content.encode()))
+        assert (1, 0, 1, 0) == counts(imported(csv_of([row()])))
+
+    def test_reads_a_stream_that_cannot_seek(self, ledger, campaign, refused_path):
+        reader, writer = os.pipe()
+
+        def send() -> None:
+            with os.fdopen(writer, "wb") as file:
+                file.write(csv_of(campaign[::-1]))
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        with os.fdopen(reader, "rb") as file:
+            result = import_file(ledger, file, refused_path=refused_path)
+        thread.join()
+        assert (len(campaign), len(campaign), 0, 0) == counts(result)
+
+    def test_tells_its_progress_up_to_the_last_line(self, imported, campaign, monkeypatch):
+        monkeypatch.setattr(module, "BATCH_LINES_MAX", 100)
+        told: list[tuple[int, int]] = []
+        imported(csv_of(campaign), on_progress=lambda done, total: told.append((done, total)))
+        assert sorted(told) == told
+        assert (len(campaign), len(campaign)) == told[-1]
+
+
+BAD = {
+    "unknown_unit": (row(unit="99999"), "unknown_unit", "99999"),
+    "unit_before_its_time": (row(occurred_at="2020-06-01T09:00:00+07:00"), "unit_not_valid", "2020-06-01"),
+    "citizen_of_11_digits": (row(citizen="38090001234"), "invalid_citizen", "leading zero"),
+    "level_3": (row(level="3"), "invalid_level", "1 or 2"),
+    "no_level": (row(level=""), "missing_field", "level"),
+    "no_key": (row(key=""), "missing_field", "key"),
+    "unknown_type": (row("closed"), "unknown_type", "closed"),
+    "approved_without_collected": (row("approved"), "not_collected", "never collected"),
+    "activated_before_approved": (row("activated"), "not_approved", "never collected"),
+    "without_offset": (row(occurred_at="2024-11-04T09:00:00"), "time_without_offset", "--offset"),
+    "no_such_day": (row(occurred_at="2024-02-30T09:00:00+07:00"), "invalid_time", "no such day"),
+    "future": (row(occurred_at="2024-12-10T09:00:00+07:00"), "time_in_future", "clock"),
+    "number_in_a_note": (row(note="gọi 038090009999 nhé"), "personal_number", "note"),
+    "nul": (row(note="a\0b"), "nul_character", "note"),
+    "reason_not_for_it": (row(reason="photo"), "invalid_field", "reason"),
+}
+
+GOOD = row(key="good", citizen="038090004321")
+
+
+class TestRefusedLines:
+    @pytest.mark.parametrize("form", [csv_of, ndjson_of], ids=["csv", "ndjson"])
+    @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+    def test_are_refused_alone_with_a_code_and_what_to_do(self, imported, ledger, refused_path, bad, form):
+        values, code, hint = bad
+        assert (2, 1, 0, 1) == counts(imported(form([values, GOOD])))
+        [line] = refused_lines(refused_path)
+        assert {"line": "2" if form is csv_of else "1", "error": code} == {name: line[name] for name in ("line", "error")}
+        assert values == tuple(line[name] for name in FIELDS)
+        assert hint in line["detail"]
+        assert CITIZEN not in line["detail"]
+        assert UNITS + 1 == ledger.head().position
+
+    @pytest.mark.parametrize(
+        ("rows", "code", "number"),
+        [
+            ([row(), row(key="k2", day=5)], "already_collected", "3"),
+            ([row(), row("approved", key="k2", day=3)], "not_collected", "3"),
+            (
+                [row(), row("approved", "k2", 5), row("activated", "k3", 6), row("activated", "k4", 7)],
+                "already_active",
+                "5",
+            ),
+            ([row(), row("approved", "k2", 5), row("approved", "k3", 6)], "already_approved", "4"),
+            ([row(), row("approved", "k1", 5)], "key_conflict", "3"),
+        ],
+        ids=["collected_twice", "before_its_collection", "activated_twice", "approved_twice", "key_used_twice"],
+    )
+    def test_are_those_that_the_dossier_does_not_allow(self, imported, refused_path, rows, code, number):
+        assert (len(rows), len(rows) - 1, 0, 1) == counts(imported(csv_of(rows)))
+        [line] = refused_lines(refused_path)
+        if code == "not_collected":
+            # Tried again when all was read, it is told as it stands then.
+            assert "out_of_order" == line["error"]
+        else:
+            assert code == line["error"]
+        assert number == line["line"]
+
+    def test_are_those_before_what_was_recorded_earlier(self, imported, refused_path):
+        imported(csv_of([row(day=6)]))
+        imported(csv_of([row("approved", "k2", 5)]))
+        assert "out_of_order" == refused_lines(refused_path)[0]["error"]
+
+    def test_count_a_line_that_stands_twice_as_a_duplicate(self, imported):
+        assert (2, 1, 1, 0) == counts(imported(csv_of([row(), row()])))
+
+    def test_without_an_offset_are_recorded_with_the_one_that_is_given(self, imported, ledger):
+        rows = [row(occurred_at="2024-11-04T09:00:00"), row("approved", "k2", occurred_at="2024-11-04 03:00:00Z")]
+        assert (2, 2, 0, 0) == counts(imported(csv_of(rows), offset=timezone(timedelta(hours=7))))
+        assert (1, 0, 1, 0) == counts(imported(csv_of([row()])))
+        assert 2 == len(ledger.history(citizen=CITIZEN).events)
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [
+            (b"k1,collected," + CITIZEN.encode() + b",2,14758\n", "invalid_line"),
+            (csv_of([row()]).splitlines()[1] + b",surplus\n", "invalid_line"),
+            (csv_of([row(note="x")]).splitlines()[1].replace(b"x", b"caf\xe9") + b"\n", "not_utf8"),
+            (b'"k1"x' + csv_of([row()]).splitlines()[1][2:] + b"\n", "invalid_line"),
+        ],
+        ids=["too_few_fields", "too_many_fields", "not_utf8", "text_after_quotes"],
+    )
+    def test_that_do_not_fit_the_header_leave_the_next_in_peace(self, imported, refused_path, line, code):
+        header, good = csv_of([GOOD]).splitlines(keepends=True)
+        assert (2, 1, 0, 1) == counts(imported(header + line + good))
+        [refused] = refused_lines(refused_path)
+        assert ("2", code) == (refused["line"], refused["error"])
+        assert refused["key"].startswith(("k1", '"k1"'))
+
+    def test_not_utf8_are_given_back_byte_for_byte(self, imported, refused_path):
+        imported(csv_of([row(note="X")]).replace(b"X", b"caf\xe9"))
+        assert b"caf\xe9" in refused_path.read_bytes()
+
+    @pytest.mark.parametrize("where", ["before_the_last_fields", "in_quotes"])
+    def test_at_the_end_of_a_cut_file_say_so(self, imported, refused_path, where):
+        content = csv_of([GOOD, row(note='a "b" c')])
+        cut = content.rindex(b"th-1") if where == "before_the_last_fields" else content.rindex(b"b")
+        assert (2, 1, 0, 1) == counts(imported(content[:cut]))
+        [line] = refused_lines(refused_path)
+        assert ("3", "line_cut") == (line["line"], line["error"])
+
+    def test_with_an_unclosed_quotation_mark_are_named_where_they_begin(self, imported, refused_path):
+        content = csv_of([GOOD, row(note="X"), row("approved", "k2", 5)]).replace(b"X", b'"never closed')
+        assert (2, 1, 0, 1) == counts(imported(content))
+        [line] = refused_lines(refused_path)
+        assert ("3", "line_cut") == (line["line"], line["error"])
+
+    def test_of_json_are_cut_broken_too_deep_or_of_another_shape(self, imported, refused_path):
+        good, cut = ndjson_of([GOOD, row()]).splitlines(keepends=True)
+        lines = [
+            good,
+            b"[" * 100_000 + b"\n",
+            b'{"key": ' + b"[" * 100_000 + b"\n",
+            b'{"key": 7}\n',
+            b'{"kye": "k1"}\n',
+            b"not json\n",
+            b'{"key": "caf\xe9"}\n',
+            cut[:40],
+        ]
+        assert (8, 1, 0, 7) == counts(imported(b"".join(lines)))
+        found = [(int(line["line"]), line["error"]) for line in map_lines(refused_path)]
+        assert [number for number, _ in found] == [2, 3, 4, 5, 6, 7, 8]
+        expected = ["invalid_json", "invalid_json", "invalid_field", "unknown_column", "invalid_json", "not_utf8"]
+        assert [code for _, code in found[3:]] == [*expected[3:], "line_cut"]
+        assert found[2][1] == "invalid_field"
+
+    def test_stand_in_a_private_file_that_is_imported_as_it_is_once_corrected(self, imported, ledger, refused_path):
+        rows = [row(unit="99999", note='Chữ "ký", mờ'), row("approved", "k2", 5), GOOD]
+        assert (3, 1, 0, 2) == counts(imported(csv_of(rows)))
+        assert 0o600 == stat.S_IMODE(refused_path.stat().st_mode)
+        lines = refused_lines(refused_path)
+        assert ["line", *FIELDS, "error", "detail"] == list(lines[0])
+        assert [("2", "unknown_unit"), ("3", "not_collected")] == [(line["line"], line["error"]) for line in lines]
+        # Uncorrected it is refused again; the file before is kept.
+        before = refused_path.read_bytes()
+        assert (2, 0, 0, 2) == counts(imported(before))
+        assert before == refused_path.with_name(refused_path.name + ".old").read_bytes()
+        corrected = before.replace(b",99999,", b",14758,")
+        assert (2, 2, 0, 0) == counts(imported(corrected))
+        assert [GOOD[0], "k1", "k2"] == [e.event.key for e in ledger.read(after=UNITS)]
+        check_ledger(ledger, length=UNITS + 3)
+
+    def test_leave_no_draft_behind(self, imported, tmp_path, refused_path):
+        imported(csv_of([row(level="3")]))
+        assert [refused_path] == [path for path in tmp_path.iterdir() if path.suffix != ".key"]
+
+
+def map_lines(path: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(2_000_000)
+    try:
+        return refused_lines(path)
+    finally:
+        csv.field_size_limit(131_072)
+
+
+class TestAFileThatCannotBeRead:
+    @pytest.mark.parametrize(
+        ("content", "error"),
+        [
+            (b"", FileEmptyError),
+            (b"\n\n", FileEmptyError),
+            (csv_of([]), FileEmptyError),
+            (csv_of([row()]).decode().encode("utf-16"), NotUtf8Error),
+            (b"caf\xe9," + csv_of([row()]), NotUtf8Error),
+            (csv_of([row()]).replace(b"actor", b"aktor"), FieldUnknownError),
+            (csv_of([row()]).replace(b"key,", b"", 1), FileInvalidError),
+            (csv_of([row()]).replace(b"team", b"note"), FileInvalidError),
+            (b"[" + ndjson_of([row()]) + b"]", InputError),
+        ],
+        ids=[
+            "empty",
+            "blank",
+            "header_only",
+            "utf_16",
+            "header_not_utf8",
+            "unknown_column",
+            "missing_column",
+            "doubled_column",
+            "json_array",
+        ],
+    )
+    def test_is_refused_as_a_whole(self, imported, ledger, refused_path, content, error):
+        with pytest.raises(error):
+            imported(content)
+        assert UNITS == ledger.head().position
+        assert not refused_path.exists()
+
+
+class TestAtomic:
+    def test_records_all_or_nothing(self, imported, ledger, refused_path, campaign):
+        bad = row(key="bad", unit="99999")
+        result = imported(csv_of([*campaign, bad]), atomic=True)
+        assert (len(campaign) + 1, 0, 0, len(campaign) + 1) == counts(result)
+        codes = Counter(line["error"] for line in refused_lines(refused_path))
+        assert {"not_recorded": len(campaign), "unknown_unit": 1} == codes
+        assert UNITS == ledger.head().position
+        assert (len(campaign), len(campaign), 0, 0) == counts(imported(csv_of(campaign[::-1]), atomic=True))
+        check_ledger(ledger, length=UNITS + len(campaign))
+
+    def test_refuses_all_for_a_line_that_cannot_be_read(self, imported, ledger):
+        assert (2, 0, 0, 2) == counts(imported(csv_of([GOOD]) + b"cut,collected", atomic=True))
+        assert (2, 0, 0, 2) == counts(imported(csv_of([GOOD, row(level="3")]), atomic=True))
+        assert UNITS == ledger.head().position
+
+    def test_takes_a_limited_number_of_lines(self, imported, ledger, monkeypatch, campaign):
+        monkeypatch.setattr(module, "ATOMIC_LINES_MAX", len(campaign) - 1)
+        with pytest.raises(BatchTooLargeError, match="all or nothing"):
+            imported(csv_of(campaign), atomic=True)
+        assert UNITS == ledger.head().position
+
+
+class TestDryRun:
+    @pytest.mark.parametrize("batch", [1, 7, 2_000])
+    def test_records_nothing_and_predicts_the_counts(self, imported, ledger, monkeypatch, campaign, batch):
+        monkeypatch.setattr(module, "BATCH_LINES_MAX", batch)
+        if batch == 7:
+            monkeypatch.setattr(module, "SORT_LINES_MAX", 64)
+        rows = [
+            *campaign[:400:7],
+            *campaign[:30],
+            *(bad[0] for bad in BAD.values()),
+            row(key="c1"),
+            row(key="c2", day=5),
+            row("rejected", "c3", 6),
+            row("rejected", "c3", 6),
+            row("approved", "c1", 7),
+            row(key="c4", day=8),
+        ]
+        imported(csv_of(campaign[:10]))
+        Random(4).shuffle(rows)
+        head = ledger.head().position
+        predicted = imported(csv_of(rows), dry_run=True)
+        assert head == ledger.head().position
+        assert (None, None) == (predicted.first_position, predicted.last_position)
+        assert counts(predicted) == counts(imported(csv_of(rows)))
+
+    def test_predicts_an_atomic_import(self, imported, ledger, campaign):
+        assert (len(campaign), len(campaign), 0, 0) == counts(imported(csv_of(campaign), atomic=True, dry_run=True))
+        assert (1, 0, 0, 1) == counts(imported(csv_of([row(level="3")]), atomic=True, dry_run=True))
+        assert UNITS == ledger.head().position
+
+
+class TestADatabaseThatGoesAway:
+    def test_loses_nothing_when_the_file_is_imported_again(
+        self, imported, ledger, another_ledger, open_again, server, monkeypatch, campaign
+    ):
+        imported(csv_of(campaign), into=(whole := another_ledger()))
+        monkeypatch.setattr(module, "BATCH_LINES_MAX", 100)
+        with psycopg.connect(ledger.database.conninfo) as connection:
+            name = sql.Identifier(connection.info.dbname)
+            dbname = connection.info.dbname
+
+        def go_away(done: int, _total: int) -> None:
+            if done < 300:
+                return
+            with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+                connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [dbname]
+                )
+
+        with pytest.raises(StoreUnavailableError):
+            imported(csv_of(campaign), on_progress=go_away)
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+        again = open_again()
+        recorded = again.head().position - UNITS
+        assert 0 < recorded < len(campaign)
+        expected = (len(campaign), len(campaign) - recorded, recorded, 0)
+        assert expected == counts(imported(csv_of(campaign), into=again))
+        assert content_of(whole) == content_of(again)
+        check_ledger(again, length=UNITS + len(campaign))

@@ -1,0 +1,317 @@
+"""Rows on disk: what is written stays readable, and what is damaged is reported with where it lies."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import get_args
+from uuid import UUID
+
+import psycopg
+import pytest
+from eventsourcing.persistence import (
+    IntegrityError,
+    MapperDeserialisationError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from psycopg import sql
+
+from ledger import Activated, AnyEvent, Approved, Collected, Ledger, Rejected, UnitOpened, store
+from ledger.errors import ClockBehindError, StoreUnavailableError
+from ledger.events import Entry, Previous, topic_of
+from ledger.sql import load
+from ledger.store import (
+    EventMapper,
+    LedgerDatastore,
+    LedgerRecorder,
+    decode,
+    encode,
+    sqlstate_of,
+    translated,
+)
+from tests.conftest import check_ledger
+from tests.ledger.reports import VIETNAM, a_life, collect
+
+HERE = UUID("0192f000-0000-7000-8000-00000000000a")
+THERE = UUID("0192f000-0000-7000-8000-00000000000b")
+MORNING = datetime(2024, 12, 2, 8, 0, tzinfo=VIETNAM)
+PREVIOUS = Previous(state="collected", occurred_at=MORNING, place="school", partner="youth_union")
+
+# Rows as versions in use have written them. They must read and write the same for ever: never edit one,
+# add one for every new type and for every field that an old type gets.
+FROZEN = [
+    (
+        Collected(key="a1", level=2, occurred_at=MORNING, actor="cb01", unit="14758", unit_id=HERE),
+        b'{"type":"dossier.collected.v1","key":"a1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb01","unit":"14758","unit_id":"0192f000-0000-7000-8000-00000000000a"}',
+    ),
+    (
+        Collected(
+            key="a2",
+            level=1,
+            occurred_at=datetime(2024, 12, 2, 1, 0, 0, 500, tzinfo=UTC),
+            actor="self",
+            unit="14758",
+            place="school",
+            team="to-3",
+            partner="youth_union",
+            residence_unit="17464",
+            note=b"\x00\xffsealed",
+            unit_id=HERE,
+            residence="17464",
+            attempt=2,
+            first=True,
+            previous=Previous(state="rejected", occurred_at=MORNING),
+        ),
+        b'{"type":"dossier.collected.v1","key":"a2","level":1,"occurred_at":"2024-12-02T01:00:00.000500Z",'
+        b'"actor":"self","unit":"14758","place":"school","team":"to-3","partner":"youth_union",'
+        b'"residence_unit":"17464","note":"AP9zZWFsZWQ=","unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"residence":"17464","attempt":2,"first":true,'
+        b'"previous":{"state":"rejected","occurred_at":"2024-12-02T08:00:00+07:00"}}',
+    ),
+    (
+        Approved(
+            key="p1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit_id=HERE,
+            residence="17464",
+            first=True,
+            collecting_unit_id=HERE,
+            previous=PREVIOUS,
+        ),
+        b'{"type":"dossier.approved.v1","key":"p1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit_id":"0192f000-0000-7000-8000-00000000000a","residence":"17464","first":true,'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"previous":{"state":"collected","occurred_at":"2024-12-02T08:00:00+07:00","place":"school",'
+        b'"partner":"youth_union"}}',
+    ),
+    (
+        Rejected(
+            key="r1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit_id=HERE,
+            reason="phone_owner",
+            collecting_unit_id=HERE,
+            previous=PREVIOUS,
+        ),
+        b'{"type":"dossier.rejected.v1","key":"r1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit_id":"0192f000-0000-7000-8000-00000000000a","reason":"phone_owner",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"previous":{"state":"collected","occurred_at":"2024-12-02T08:00:00+07:00","place":"school",'
+        b'"partner":"youth_union"}}',
+    ),
+    (
+        Activated(
+            key="k1",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb01",
+            unit="14761",
+            unit_id=THERE,
+            attempt=3,
+            collecting_unit_id=HERE,
+            previous=Previous(state="approved", occurred_at=MORNING),
+        ),
+        b'{"type":"dossier.activated.v1","key":"k1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb01","unit":"14761","unit_id":"0192f000-0000-7000-8000-00000000000b","attempt":3,'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"previous":{"state":"approved","occurred_at":"2024-12-02T08:00:00+07:00"}}',
+    ),
+    (
+        UnitOpened(
+            unit_id=THERE,
+            code="14758",
+            name="Phường Đông Thọ",
+            level="commune",
+            parent_id=HERE,
+            valid_from=date(2021, 1, 1),
+            decree="NQ 1238/NQ-UBTVQH15",
+            actor="op1",
+        ),
+        '{"type":"unit.opened.v1","unit_id":"0192f000-0000-7000-8000-00000000000b","code":"14758",'
+        '"name":"Phường Đông Thọ","level":"commune","parent_id":"0192f000-0000-7000-8000-00000000000a",'
+        '"valid_from":"2021-01-01","decree":"NQ 1238/NQ-UBTVQH15","actor":"op1"}'.encode(),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("event", "state"), FROZEN, ids=[f"{n} {topic_of(type(event))}" for n, (event, _) in enumerate(FROZEN)]
+)
+def test_row_is_frozen(event, state):
+    """This row was written by version 0.1.0; it must read and write the same for ever."""
+    assert state == encode(event)
+    assert event == decode(json.loads(state)["type"], state)
+
+
+def test_every_event_type_has_a_frozen_row():
+    """Whoever adds a type adds its row."""
+    assert set(get_args(AnyEvent)) == {type(event) for event, _ in FROZEN}
+
+
+def test_an_offset_stays_as_sent():
+    """An auditor sees what the client wrote; the instant is the same."""
+    event, state = FROZEN[0]
+    assert VIETNAM.utcoffset(None) == decode("dossier.collected.v1", state).occurred_at.utcoffset()
+    assert b"+07:00" in encode(event)
+
+
+ENTRY = Entry(originator_id=HERE, originator_version=7, event=FROZEN[0][0])
+ROW = StoredEvent(originator_id=HERE, originator_version=7, topic="dossier.collected.v1", state=FROZEN[0][1])
+
+
+def test_mapper():
+    """An entry becomes a row and is an entry again; nothing is encrypted, compressed or named by import path."""
+    mapper = EventMapper()
+    assert ROW == mapper.to_stored_event(ENTRY)
+    assert ENTRY == mapper.to_domain_event(ROW)
+
+
+DAMAGES = {
+    "another type's topic": {"topic": "dossier.approved.v1"},
+    "an import path": {"topic": "os:system", "state": b'{"type":"os:system"}'},
+    "unheard of": {"topic": "dossier.lost.v1", "state": b'{"type":"dossier.lost.v1"}'},
+    "not json": {"state": b"not json"},
+    "empty": {"state": b""},
+    "cut": {"state": ROW.state[:-2]},
+    "not utf-8": {"state": ROW.state.replace(b"cb01", b"\xff\xfe")},
+    "no type": {"state": ROW.state.replace(b'"type":"dossier.collected.v1",', b"")},
+    "unknown field": {"state": ROW.state.replace(b'"actor"', b'"name":"A","actor"')},
+    "missing field": {"state": ROW.state.replace(b'"actor":"cb01",', b"")},
+    "wrong kind": {"state": ROW.state.replace(b'"level":2', b'"level":"2"')},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_damaged_row_is_reported_with_where_it_lies(damage):
+    """By the mapper, which knows stream and version."""
+    with pytest.raises(MapperDeserialisationError, match=rf"{HERE}/7: "):
+        EventMapper().to_domain_event(replace(ROW, **damage))
+
+
+def test_damaged_row_in_the_log_is_reported(ledger, operator):
+    """By every way of reading it; what does not need it goes on."""
+    receipt = ledger.record(collect())
+    ledger.record(collect(citizen="038090009999"))
+    assert 587 == receipt.position
+    # Only a superuser who means it can do this.
+    operator.execute("SET session_replication_role = replica")
+    for what, damage in DAMAGES.items():
+        row = replace(ROW, **damage)
+        operator.execute(
+            "UPDATE events SET topic = %s, state = %s WHERE notification_id = 587", (row.topic, row.state)
+        )
+        for reading in (
+            lambda: ledger.read(after=586),
+            lambda: ledger.history(dossier_id=receipt.dossier_id),
+            lambda: ledger.record(collect()),
+        ):
+            with pytest.raises(MapperDeserialisationError, match="position 587: "):
+                reading()
+                raise AssertionError(what)
+    assert 588 == ledger.read(after=587)[0].position
+    assert 1 == len(ledger.history(citizen="038090009999").events)
+
+
+def test_log_is_read_in_order(ledger):
+    """By position, in pages; past the end there is nothing."""
+    receipts = ledger.record_many(a_life())
+    entries = ledger.read(after=586, limit=2)
+    assert [587, 588] == [entry.position for entry in entries]
+    assert [receipt.dossier_id for receipt in receipts[:2]] == [entry.originator_id for entry in entries]
+    assert {receipt.recorded_at for receipt in receipts} == {entry.recorded_at for entry in entries}
+    assert [589] == [entry.position for entry in ledger.read(after=588)]
+    assert [] == ledger.read(after=589)
+    assert [] == ledger.read(after=10**9)
+    assert UTC.utcoffset(None) == entries[0].recorded_at.utcoffset()
+    head = ledger.head()
+    assert (589, receipts[0].recorded_at, 586) == (head.position, head.recorded_at, head.units_version)
+
+
+def test_insert_events_is_the_librarys_way_in(ledger):
+    """It returns positions, records all or nothing, and none for none."""
+    row = ledger.recorder.select_events(ledger.tree().resolve("38", date(2024, 1, 1)).id)
+    assert [] == row
+    event = FROZEN[0][0]
+    rows = [
+        StoredEvent(
+            originator_id=HERE, originator_version=n, topic=topic_of(type(event)), state=encode(event)
+        )
+        for n in (1, 2)
+    ]
+    assert None is ledger.recorder.insert_events([])
+    assert [587, 588] == ledger.recorder.insert_events(rows)
+    with pytest.raises(IntegrityError):
+        ledger.recorder.insert_events([replace(rows[0], originator_version=3), rows[1]])
+    assert 588 == ledger.recorder.max_notification_id() == ledger.head().position
+
+
+def test_making_a_ledger_connects_nothing(identities):
+    """Only its first use does; so a ledger may be made before its database is up."""
+    datastore = LedgerDatastore("host=127.0.0.1 port=1 connect_timeout=1", schema="ledger")
+    recorder = LedgerRecorder(datastore)
+    assert datastore.pool.closed
+    datastore.close()
+    assert "ledger.events" == recorder.channel_name
+
+
+def test_errors_are_translated_in_one_place():
+    """What was lost on the way is unavailable; an integrity error passes; the password is never in a sentence."""
+    with (
+        pytest.raises(StoreUnavailableError, match="PostgreSQL cannot be reached or went away: gone$"),
+        translated(),
+    ):
+        raise OperationalError("gone\nDETAIL: more")
+    with pytest.raises(IntegrityError), translated():
+        raise IntegrityError
+    with pytest.raises(PersistenceError), translated():
+        raise PersistenceError
+
+
+def test_a_clock_behind_the_head_is_told(ledger, operator):
+    """With what to do; nothing is recorded, and once the clock is right again all goes on."""
+    operator.execute("SET session_replication_role = replica")
+    [[before]] = operator.execute("SELECT recorded_at FROM head").fetchall()
+    operator.execute("UPDATE head SET recorded_at = clock_timestamp() + interval '90 seconds'")
+    with pytest.raises(ClockBehindError, match="set the server's clock"):
+        ledger.record(collect())
+    operator.execute("UPDATE head SET recorded_at = %s", (before,))
+    ledger.record(collect())
+    check_ledger(ledger, length=587)
+
+
+def test_sqlstate_of_the_cause(operator):
+    """Programs branch on it, never on a sentence."""
+    try:
+        try:
+            operator.execute(sql.SQL("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = 'AL001'; END $$"))
+        except psycopg.Error as error:
+            raise PersistenceError from error
+    except PersistenceError as error:
+        assert "AL001" == sqlstate_of(error)
+    assert None is sqlstate_of(PersistenceError())
+
+
+def test_queries_are_all_used():
+    """A query that nobody asks is a mistake or a leftover."""
+    text = Path(store.__file__).read_text(encoding="utf-8")
+    assert [] == [name for name in load("ledger.sql", "log.sql") if f'"{name}"' not in text]
+
+
+def test_closing_gives_back_the_connections(database, identities, operator):
+    """And a closed ledger says that it is closed, in its own words."""
+    with Ledger(database, identities) as ledger:
+        assert 0 == ledger.head().position
+    with pytest.raises(StoreUnavailableError):
+        ledger.head()
+    [[left]] = operator.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend' AND state <> 'idle'"
+    ).fetchall()
+    assert 0 == left

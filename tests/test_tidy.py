@@ -1,0 +1,66 @@
+"""Rules about the code itself, kept by a test instead of a document."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "ledger": {"ledger"},
+    "projections": {"projections", "ledger"},
+    "api": {"api", "projections", "ledger"},
+}
+MODULES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).rglob("*.py"))]
+ENVIRONMENT = {"environ", "getenv", "environb"}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module=str(module)):
+                yield module.split(".")[0]
+            case ast.Import(names=names):
+                yield from (name.name.split(".")[0] for name in names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_fall_one_way(path):
+    """api imports projections imports ledger, and never the other way."""
+    folder = path.relative_to(ROOT).parts[0]
+    forbidden = set(MAY_IMPORT) - MAY_IMPORT[folder]
+    if folder == "ledger":
+        forbidden |= {"litestar", "click", "rich", "granian"}
+    assert set() == forbidden & set(imports(path))
+
+
+@pytest.mark.parametrize("name", ["dossier", "commands", "units", "history", "business_time", "events"])
+def test_pure_code_stays_pure(name):
+    """Decisions know no database, no random and no clock."""
+    path = ROOT / "ledger" / f"{name}.py"
+    text = path.read_text(encoding="utf-8")
+
+    assert set() == {"psycopg", "random", "secrets", "os", "time"} & set(imports(path))
+    assert re.search(r"\.now\(|\.today\(\)|uuid[1-8]\(", text) is None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_main_reads_the_environment(path):
+    """Settings are read once, at the edge."""
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os"
+    }
+    assert path.name == "main.py" or not used & ENVIRONMENT
+
+
+def test_no_registry_and_no_machine_is_named():
+    """Nothing tracked names a package registry's address."""
+    hosts = r"://([a-z0-9-]+\.)*(p.pi\.org|p.thonhosted\.org|npmjs\.(org|com)|debian\.org)"
+    found = subprocess.run(
+        ["git", "grep", "-nIE", hosts, "--", "."], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "" == found.stdout
