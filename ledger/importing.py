@@ -12,9 +12,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from operator import itemgetter
@@ -136,10 +136,14 @@ class _Import:
 
     def run(self, source: BinaryIO, *, atomic: bool) -> None:
         self.read, in_order = self._survey(source)
-        lines = self._timed(source)
-        if atomic:
-            self._run_atomic(lines)
-            return
+        # Where the database goes away, the reading must end before the caller closes the file.
+        with closing(self._timed(source)) as lines:
+            if atomic:
+                self._run_atomic(lines)
+            else:
+                self._run(lines, in_order=in_order)
+
+    def _run(self, lines: Iterable[Timed], *, in_order: bool) -> None:
         if self._dry_run:
             # Nothing is recorded in between, so all lines of a dossier are decided together.
             batches = _batches(_sorted_by_citizen(lines), together=_citizen)
@@ -174,7 +178,7 @@ class _Import:
                 last = text
         return count, in_order
 
-    def _timed(self, source: BinaryIO) -> Iterator[Timed]:
+    def _timed(self, source: BinaryIO) -> Generator[Timed, None, None]:
         """Yield the lines that have a time; refuse the others."""
         for line in read_lines(source):
             values = line.values

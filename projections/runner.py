@@ -51,12 +51,7 @@ class Stretch(NamedTuple):
     cells: Cells
 
 
-def step(
-    connection: Connection[Any],
-    tables: UnitTotalsTables,
-    limit: int = BATCH_EVENTS_MAX,
-    ahead: Stretch | None = None,
-) -> int:
+def step(connection: Connection[Any], tables: UnitTotalsTables, ahead: Stretch | None = None) -> int:
     """Add the next events to the tables; return how many, 0 at the head. Both or neither, on any crash.
 
     Args:
@@ -65,6 +60,7 @@ def step(
     Raises:
         PoisonEventError: The next event cannot be folded; everything before it was.
     """
+    limit = BATCH_EVENTS_MAX
     while True:
         try:
             return _step(connection, tables, limit, ahead)
@@ -147,17 +143,19 @@ def _reach(
     if position >= head:
         return position
     with connect(database.as_projector()) as reader, ThreadPoolExecutor(1) as pool:
-        stretch = _read(reader, position, BATCH_EVENTS_MAX)
+        ahead = pool.submit(_read, reader, position, BATCH_EVENTS_MAX)
         while position < head:
-            after = stretch.position if stretch else position
-            following = pool.submit(_read, reader, after, BATCH_EVENTS_MAX)
-            counted = step(connection, tables, ahead=stretch)
+            stretch = ahead.result()
+            ahead = pool.submit(_read, reader, stretch.position if stretch else position, BATCH_EVENTS_MAX)
+            counted = step(connection, tables, stretch)
             position = _position(connection, tables)
             if not counted and position < head:
                 raise PoisonEventError(position + 1, LookupError("the log has no such event"))
+            if stretch and position != stretch.position:
+                # Others count too, and were further.
+                ahead = pool.submit(_read, reader, position, BATCH_EVENTS_MAX)
             if on_progress:
                 on_progress(min(position, head), head)
-            stretch = following.result()
     return position
 
 

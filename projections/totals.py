@@ -1,7 +1,7 @@
 """The questions that unit totals answer; the one code path for page, API, export and command line."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -27,7 +27,8 @@ _COUNTS = len(MEASURES) - 2
 """The measures that days bound; the rest wait now."""
 
 By = Literal["unit", "level", "day", "place", "shift", "partner"]
-Counts = list[int]
+Counts = Sequence[int]
+_REST = -1
 UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
 """What counts at units that are not in the tree of the day asked for, so that rows add up."""
 
@@ -104,9 +105,9 @@ class Totals:
         }
         match query.by:
             case "unit":
-                return self._by_unit(query, parameters, scope, below)
+                return self._by_unit(query, scope, below)
             case "level":
-                return self._by_level(query, parameters)
+                return self._by_level(query, scope, below)
             case "day":
                 return self._by_day(query, parameters)
             case "place" | "shift" | "partner":
@@ -126,36 +127,33 @@ class Totals:
         [(position,)] = ask(self._ledger, _TRACKING["position"], {"name": NAME})
         return int(position)
 
-    def _by_unit(
-        self, query: TotalsQuery, parameters: dict[str, Any], scope: Unit | None, below: "_Below"
-    ) -> TotalsAnswer:
+    def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         children = below.children.get(None if scope is None else scope.id, [])
-        buckets: dict[UUID, int] = {}
-        for index, child in enumerate(children):
-            buckets.update(dict.fromkeys(below.members(child), index))
-        sums: list[Counts] = [[0] * len(MEASURES) for _ in children]
-        rest = [0] * len(MEASURES)
-        (position, recorded_at), rows = self._ask("read_coarse", parameters | _edges(query))
-        for unit_id, _, *counts in rows:
-            bucket = buckets.get(unit_id)
-            _add(rest if bucket is None else sums[bucket], counts)
+        buckets = {member: index for index, child in enumerate(children) for member in below.members(child)}
+        if scope is not None:
+            buckets[scope.id] = _REST
+        position, recorded_at, rows = self._ask("read_coarse", _coarse(query, scope, buckets))
+        found = {part: counts for part, *counts in rows}
         keys = [_unit_key(child) for child in children]
-        if any(rest):
+        sums = [found.get(index, [0] * len(MEASURES)) for index in range(len(children))]
+        if any(found.get(_REST, ())):
             # The unit's own events; of the whole ledger, those of units that the day's tree lacks.
             keys.append(UNALLOCATED if scope is None else _unit_key(scope))
-            sums.append(rest)
+            sums.append(found[_REST])
         return _answer(position, recorded_at, "unit", keys, sums)
 
-    def _by_level(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
-        (position, recorded_at), rows = self._ask("read_coarse", parameters | _edges(query))
-        sums: dict[int, Counts] = {}
-        for _, level, *counts in rows:
-            _add(sums.setdefault(level, [0] * len(MEASURES)), counts)
-        return _answer(position, recorded_at, "level", sorted(sums), [sums[level] for level in sorted(sums)])
+    def _by_level(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
+        members = [] if scope is None else below.members(scope)
+        position, recorded_at, rows = self._ask(
+            "read_coarse", _coarse(query, scope, dict.fromkeys(members, _REST))
+        )
+        return _answer(
+            position, recorded_at, "level", [level for level, *_ in rows], [row[1:] for row in rows]
+        )
 
     def _by_day(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
         first, after_last = _bounds(query)
-        (position, recorded_at), rows = self._ask("read_days", parameters)
+        position, recorded_at, rows = self._ask("read_days", parameters)
         asked = [(day, counts) for day, *counts in rows if first <= day < after_last and any(counts)]
         answer = _answer(
             position, recorded_at, "day", [day for day, _ in asked], [counts for _, counts in asked]
@@ -168,19 +166,17 @@ class Totals:
     def _by_part(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
         first, after_last = _bounds(query)
         asked = parameters | {"by": query.by, "from": first, "to": after_last}
-        (position, recorded_at), rows = self._ask("read_fine", asked)
+        position, recorded_at, rows = self._ask("read_fine", asked)
         told = [(part, counts) for part, *counts in rows if any(counts)]
         return _answer(
             position, recorded_at, query.by, [part for part, _ in told], [counts for _, counts in told]
         )
 
-    def _ask(
-        self, name: str, parameters: Mapping[str, Any]
-    ) -> tuple[tuple[int, datetime], list[tuple[Any, ...]]]:
+    def _ask(self, name: str, parameters: Mapping[str, Any]) -> tuple[int, datetime, list[tuple[Any, ...]]]:
         rows = ask(self._ledger, _QUERIES[name], parameters)
         # The outer join gives one row of nulls where nothing was counted.
         counted = [row[2:] for row in rows if row[2] is not None]
-        return (rows[0][0], rows[0][1]), counted
+        return rows[0][0], rows[0][1], counted
 
 
 _TRACKING = sql.load("projections.sql", "tracking.sql")
@@ -229,9 +225,15 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _add(counts: Counts, more: Iterable[int]) -> None:
-    for index, count in enumerate(more):
-        counts[index] += count
+def _coarse(query: TotalsQuery, scope: Unit | None, buckets: Mapping[UUID, int]) -> dict[str, Any]:
+    return {
+        "by": query.by,
+        "level": query.level,
+        "scoped": scope is not None,
+        "members": list(buckets),
+        "buckets": list(buckets.values()),
+        **_edges(query),
+    }
 
 
 def _unit_key(unit: Unit) -> dict[str, str | None]:

@@ -90,31 +90,38 @@ DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 -- read_coarse --
 -- One statement, so that the position and the counts are of one moment, also while a rebuild
 -- swaps the tables. Whole months come from the roll-up, the days at the edges from the days.
--- What awaits, awaits now: the days asked for do not bound it.
+-- What awaits, awaits now: the days asked for do not bound it. Units come with the bucket that
+-- they count in; -1 is the rest.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT unit_id, level,
-           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
-           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
-           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+    SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
+           coalesce(sum(collected) FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(approved)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(rejected)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(notified)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
+           sum(awaiting_approval)::bigint,
+           sum(awaiting_activation)::bigint
     FROM (
         SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked,
-               0::bigint AS awaiting_approval, 0::bigint AS awaiting_activation
+               awaiting_approval, awaiting_activation,
+               month >= %(month_from)b::date AND month < %(month_to)b::date AS asked
         FROM unit_totals_month
-        WHERE month >= %(month_from)b::date AND month < %(month_to)b::date
         UNION ALL
-        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, 0, 0
+        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked,
+               0, 0, true
         FROM unit_totals_day
         WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
            OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
-        UNION ALL
-        SELECT unit_id, level, 0, 0, 0, 0, 0, 0, 0, awaiting_approval, awaiting_activation
-        FROM unit_totals_month
     ) AS parts
-    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+    LEFT JOIN unnest(%(members)b::uuid[], %(buckets)b::int[]) AS tree (member, bucket) ON member = unit_id
+    WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
-    GROUP BY unit_id, level
+    GROUP BY part
+    ORDER BY part
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 

@@ -1,6 +1,5 @@
 """Setting up and upgrading a database."""
 
-import os
 import re
 import stat
 import subprocess
@@ -18,10 +17,11 @@ from psycopg.conninfo import make_conninfo
 from ledger import Ledger, migrations, open_ledger
 from ledger.application import migrate_ledger
 from ledger.database import SUPPORTED_MAJORS, Database, check_schema, external
+from ledger.embedded import EmbeddedPostgres
 from ledger.errors import KeyFileMissingError, KeyFileWrongError, StoreNotReadyError, StoreUnavailableError
 from ledger.identities import create_key_file, read_key_file
 from ledger.migrations import LOG, check_migrated, connect, migrate, migrations_of, missing
-from tests.conftest import COMPONENTS, Server, check_ledger
+from tests.conftest import COMPONENTS, Server, check_ledger, temporary_home
 from tests.ledger.reports import a_life, collect
 
 ROOT = Path(__file__).parents[2]
@@ -267,11 +267,7 @@ def test_a_login_that_makes_roles_can_migrate(login, key_file):
     with open_there(maker, key_file) as ledger:
         ledger.load_units("units_2025.csv", valid_from=a_life()[0].occurred_at.date())
         ledger.record(collect(unit="14797"))
-        check_ledger_as(ledger, length=168)
-
-
-def check_ledger_as(ledger: Ledger, *, length: int) -> None:
-    check_ledger(ledger, length=length)
+        check_ledger(ledger, length=168)
 
 
 def test_a_login_of_the_application(login, fresh, key_file):
@@ -418,19 +414,14 @@ def test_missing_is_asked_per_component(database):
             check_migrated(connection, database, (LOG, stranger))
 
 
-def test_embedded_default(tmp_path, monkeypatch):
-    """No set-up at all: server, schema and key file are made, and found again."""
-    from ledger.embedded import EmbeddedPostgres
-    from tests.conftest import temporary_home
-
-    monkeypatch.delenv("LEDGER_DATABASE_URL", raising=False)
-    assert "LEDGER_HOME" not in os.environ or True
+def test_embedded_default():
+    """No set-up at all: server, schema and key file are made, and found again; the application is the writer."""
     with temporary_home() as home:
         with open_ledger(home=home) as ledger:
             ledger.load_units("units_2025.csv", valid_from=a_life()[0].occurred_at.date())
             receipt = ledger.record(collect(unit="14797"))
-            [[user]] = ledger.recorder._all("head", {})[:0] or [["ledger_writer"]]
-            assert "ledger_writer" == user
+            with ledger.recorder.datastore.get_connection() as connection:
+                assert "ledger_writer" == connection.info.user
         assert EmbeddedPostgres(home).running()
         with open_ledger(home=home) as ledger:
             assert receipt.position == ledger.record(collect(unit="14797")).position

@@ -21,8 +21,6 @@ from projections.unit_totals import UnitTotalsTables
 def main(what: str, conninfo: str, schema: str, embedded: str, batch: str, pause: str) -> None:
     database = Database(conninfo, schema, embedded=embedded == "True")
     runner.BATCH_EVENTS_MAX = int(batch)
-    step = runner.step
-    runner.step = lambda connection, tables, ahead=None: step(connection, tables, int(batch), ahead)
     add = UnitTotalsTables.add
 
     def add_slowly(*arguments: object) -> None:

@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from threading import Event, Thread
 from uuid import uuid4
 
@@ -114,7 +113,6 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
     All that time readers get whole answers: as many collected as the log has up to the answer's position.
     """
     monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 50)
-    monkeypatch.setattr(runner, "step", partial(runner.step, limit=50))
     reports = campaigns.commands(2, 300)
     answers: list[tuple[int, int, int]] = []
     stop = Event()
@@ -158,9 +156,9 @@ def test_ends_while_events_are_recorded(ledger, database, monkeypatch):
     step = runner.step
     written = 0
 
-    def step_then_write(connection, tables, *arguments, **limit):
+    def step_then_write(*arguments):
         nonlocal written
-        counted = step(connection, tables, *arguments, **limit)
+        counted = step(*arguments)
         written += 1
         assert written < 100, "it would go on for ever"
         ledger.record(report(written))
@@ -183,10 +181,8 @@ def test_readers_wait_for_nobody(ledger, database, totals):
         position = ledger.record(report(10 + len(seen))).position
         seen.append((catch_up(database), position, totals.read(TotalsQuery()).sum["collected"]))
 
-    step = runner.step
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "BATCH_EVENTS_MAX", 100)
-        patch.setattr(runner, "step", lambda *arguments: step(*arguments, limit=100))
         rebuild(database, on_progress=lambda position, head: ask() if head - position > 100 else None)
 
     assert 1 < len(seen)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from random import Random
 from threading import get_ident
 from uuid import UUID, uuid4
@@ -97,7 +96,7 @@ def test_ended(ledger):
 
 def test_catch_up_tells_progress(ledger, monkeypatch):
     """Progress is told after every batch, and ends at the head."""
-    monkeypatch.setattr(runner, "step", partial(runner.step, limit=200))
+    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 200)
     told = []
     catch_up(ledger.database, on_progress=lambda position, head: told.append((position, head)))
 
@@ -124,14 +123,15 @@ def test_runners_in_threads(ledger, open_again, monkeypatch, runners):
     """However many runners follow one log at once, every event counts once."""
     workers: set[int] = set()
 
-    def step(*arguments, **_):
-        counted = original(*arguments, limit=23)
+    def step(*arguments):
+        counted = original(*arguments)
         if counted:
             workers.add(get_ident())
         return counted
 
     original = runner.step
     monkeypatch.setattr(runner, "step", step)
+    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 23)
     reports = campaigns.commands(runners, 250)
     with ExitStack() as stack:
         for _ in range(runners):

@@ -1,0 +1,336 @@
+"""The program ``ledger`` as people and scripts run it: a process, its output and its exit status."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import temporary_home
+
+PROGRAM = Path(sys.executable).with_name("ledger")
+COMMAND = [str(PROGRAM)] if PROGRAM.exists() else [sys.executable, "-m", "api.main"]
+UNREACHABLE = "postgresql://127.0.0.1:1/x"
+HEADER = "key,type,citizen,level,unit,occurred_at,actor"
+CITIZEN = "038090001234"
+GOOD = f"k1,collected,{CITIZEN},2,14758,2024-11-04T09:00:00+07:00,th-1"
+BAD = f"k2,collected,{CITIZEN},3,14758,2024-11-04T09:00:00+07:00,th-1"
+UNITS = 586
+MEASURES = ("collected", "approved", "rejected", "activated", "awaiting_approval", "awaiting_activation")
+COMMANDS = {
+    ("demo",): ("--dossiers", "--no-serve", "--port"),
+    ("serve",): ("--host", "--port", "--workers"),
+    ("migrate",): (),
+    ("units", "load"): ("--valid-from", "--decree"),
+    ("units", "list"): ("--on", "--under"),
+    ("simulate",): ("--dossiers", "--seed", "--out", "--from", "--to"),
+    ("import",): ("--atomic", "--dry-run", "--offset"),
+    ("totals",): ("--unit", "--by", "--level", "--from", "--to"),
+    ("history",): ("--citizen", "--dossier"),
+    ("rebuild",): ("unit_totals",),
+    ("stop",): (),
+    ("doctor",): (),
+}
+
+
+def ledger(
+    *arguments: str | Path, home: Path, cwd: Path | None = None, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end, with nothing of the caller's ledger in its environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        cwd=cwd or home,
+        env={**environment, "LEDGER_HOME": str(home), "PYTHONUTF8": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A home whose ledger has units and a campaign of 300 dossiers."""
+    with temporary_home() as home:
+        assert (
+            0 == ledger("units", "load", "units_2024.csv", "--valid-from", "2021-01-01", home=home).returncode
+        )
+        file = home / "made-up.csv"
+        assert 0 == ledger("simulate", "--dossiers", "300", "--out", file, home=home).returncode
+        done = ledger("import", file, home=home)
+        assert (0, "") == (done.returncode, done.stderr)
+        yield home
+        assert 0 == ledger("stop", home=home).returncode
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="ledger-test-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+def answer(done: subprocess.CompletedProcess[str], status: int = 0) -> dict:
+    """Return the one document that standard output holds."""
+    assert status == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+class TestUnits:
+    def test_load_changes_nothing_the_second_time(self, home):
+        done = ledger(
+            "units", "load", "units_2024.csv", "--valid-from", "2021-01-01", "--format", "json", home=home
+        )
+        loaded = answer(done)
+        assert (0, UNITS) == (loaded["opened"], loaded["unchanged"])
+
+    def test_load_of_another_tree_is_refused_and_points_to_reorganise(self, home):
+        done = ledger(
+            "--format", "json", "units", "load", "units_2025.csv", "--valid-from", "2025-07-01", home=home
+        )
+        refused = answer(done, 1)
+        assert "unit_differs" == refused["error"]
+        assert "ledger units reorganise" in refused["detail"]
+        assert "ledger units reorganise" in done.stderr
+
+    def test_list_tells_the_tree_of_a_day(self, home):
+        listed = answer(ledger("units", "list", "--on", "2024-12-09", "--format", "json", home=home))
+        assert "2024-12-09" == listed["on"]
+        assert UNITS == len(listed["rows"])
+        expected = {"code", "name", "level", "parent_code", "valid_from", "valid_to"}
+        assert expected == set(listed["rows"][0])
+        under = answer(ledger("units", "list", "--under", "401", "--format", "json", home=home))
+        assert "401" == under["rows"][0]["code"]
+        before = answer(ledger("units", "list", "--on", "2020-12-31", "--format", "json", home=home))
+        assert [] == before["rows"]
+
+
+class TestSimulate:
+    def test_makes_the_same_bytes_again_and_says_that_they_are_invented(self, home, folder):
+        first = ledger(
+            "simulate", "--dossiers", "50", "--seed", "7", "--out", folder / "made-up-1.csv", home=home
+        )
+        answered = answer(
+            ledger(
+                *("simulate", "--dossiers", "50", "--seed", "7", "--out", folder / "made-up-2.csv"),
+                *("--format", "json"),
+                home=home,
+            )
+        )
+        assert (folder / "made-up-1.csv").read_bytes() == (folder / "made-up-2.csv").read_bytes()
+        assert "Invented data" in first.stderr
+        assert answered["rows"] == sum(answered["by_type"].values())
+
+    def test_refuses_what_it_cannot_write(self, home, folder):
+        wrong = ledger("simulate", "--dossiers", "1", "--out", folder / "made-up.txt", home=home)
+        nowhere = ledger("simulate", "--dossiers", "1", "--out", folder / "no" / "made-up.csv", home=home)
+        assert [2, 1] == [wrong.returncode, nowhere.returncode]
+
+
+class TestImport:
+    def test_tells_its_counts_and_exits_1_where_lines_were_refused(self, home, folder):
+        file = folder / "reports.csv"
+        file.write_text(f"{HEADER}\n{GOOD}\n{BAD}\n", encoding="utf-8")
+        result = answer(ledger("import", file, "--dry-run", "--format", "json", home=home), 1)
+        expected = "read recorded duplicates refused first_position last_position seconds".split()
+        assert expected == list(result)
+        assert (2, 1, 0, 1) == tuple(result.values())[:4]
+        done = ledger("import", file, "--format", "json", home=home)
+        assert (2, 1, 0, 1) == tuple(answer(done, 1).values())[:4]
+        assert f"{file}.refused.csv" in done.stderr
+        again = answer(ledger("import", file, "--format", "json", home=home), 1)
+        assert (2, 0, 1, 1) == tuple(again.values())[:4]
+
+    def test_reads_standard_input_and_puts_refused_lines_into_the_working_directory(self, home, folder):
+        done = ledger("import", "-", home=home, cwd=folder, text=f"{HEADER}\n{BAD}\n")
+        assert 1 == done.returncode
+        with (folder / "import.refused.csv").open(encoding="utf-8", newline="") as file:
+            [line] = csv.DictReader(file)
+        assert ("2", "invalid_level") == (line["line"], line["error"])
+
+    def test_applies_an_offset(self, home, folder):
+        text = f"{HEADER}\n{GOOD.replace('+07:00', '').replace('k1', 'o1').replace('1234', '5555')}\n"
+        refused = ledger("import", "-", home=home, cwd=folder, text=text)
+        taken = ledger("import", "-", "--offset", "+07:00", home=home, cwd=folder, text=text)
+        wrong = ledger("import", "-", "--offset", "7", home=home, cwd=folder, text=text)
+        assert [1, 0, 2] == [refused.returncode, taken.returncode, wrong.returncode]
+
+    def test_of_no_file_is_refused(self, home, folder):
+        assert (
+            "invalid_file"
+            == answer(ledger("import", folder / "none.csv", "--format", "json", home=home), 1)["error"]
+        )
+        (folder / "empty.csv").touch()
+        assert (
+            "file_empty"
+            == answer(ledger("import", folder / "empty.csv", "--format", "json", home=home), 1)["error"]
+        )
+
+
+class TestTotals:
+    @pytest.mark.parametrize("by", ["unit", "level", "day", "place", "shift", "partner"])
+    def test_sum_their_rows_by_every_dimension(self, home, by):
+        totals = answer(ledger("totals", "--unit", "38", "--by", by, "--format", "json", home=home))
+        assert "unit_totals" == totals["projection"]
+        assert totals["rows"]
+        assert all(by in row for row in totals["rows"])
+        sums = {name: sum(row[name] for row in totals["rows"]) for name in MEASURES}
+        assert {name: totals["sum"][name] for name in MEASURES} == sums
+        assert totals["sum"]["collected"] >= 300
+
+    def test_say_the_same_as_table_and_csv(self, home):
+        document = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
+        table = ledger("totals", "--unit", "38", home=home)
+        rows = list(
+            csv.DictReader(io.StringIO(ledger("totals", "--unit", "38", "--format", "csv", home=home).stdout))
+        )
+        expected = [(row["unit"]["code"], str(row["activated"])) for row in document["rows"]]
+        assert expected == [(row["code"], row["activated"]) for row in rows]
+        assert 0 == table.returncode
+        assert "Nga Sơn" in table.stdout
+        assert "total" in table.stdout
+
+    def test_of_an_unknown_unit_are_refused(self, home):
+        assert (
+            "unknown_unit"
+            == answer(ledger("totals", "--unit", "99", "--format", "json", home=home), 1)["error"]
+        )
+
+
+class TestHistory:
+    def test_is_found_by_the_number_on_standard_input_and_by_the_dossier(self, home):
+        with (home / "made-up.csv").open(encoding="utf-8") as file:
+            citizen = next(csv.DictReader(file))["citizen"]
+        by_number = answer(
+            ledger("history", "--citizen", "-", "--format", "json", home=home, text=f"{citizen}\n")
+        )
+        assert ["dossier_id", "levels", "events"] == list(by_number)[:3]
+        assert "collected" == by_number["events"][0]["type"]
+        by_id = answer(ledger("history", "--dossier", by_number["dossier_id"], "--format", "json", home=home))
+        assert by_number == by_id
+        for form in ("table", "csv"):
+            shown = ledger("history", "--citizen", citizen, "--format", form, home=home)
+            assert 0 == shown.returncode
+            assert citizen not in shown.stdout + shown.stderr
+
+    def test_of_nobody_is_refused(self, home):
+        done = ledger("history", "--citizen", "-", "--format", "json", home=home, text="038090000000\n")
+        assert "unknown_citizen" == answer(done, 1)["error"]
+        assert "038090000000" not in done.stdout + done.stderr
+
+
+class TestOperation:
+    def test_migrate_rebuild_and_doctor_answer_with_one_document(self, home):
+        assert [] == answer(ledger("migrate", "--format", "json", home=home))["applied"]
+        before = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
+        rebuilt = answer(ledger("rebuild", "--format", "json", home=home))
+        assert {"projection": "unit_totals", "position": before["position"]} == rebuilt
+        assert before == answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
+        report = answer(ledger("doctor", "--format", "json", home=home))
+        assert [] == report["problems"]
+        assert before["position"] == report["facts"]["events"]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["units", "load", "units_2024.csv", "--valid-from", "2021-01-01"],
+            ["units", "list"],
+            ["import", "-"],
+            ["totals"],
+            ["history", "--citizen", CITIZEN],
+            ["rebuild"],
+            ["migrate"],
+        ],
+        ids=lambda arguments: "_".join(arguments[:2]),
+    )
+    def test_without_the_database_exits_3_with_a_clear_sentence(self, home, folder, arguments):
+        done = ledger("--database", UNREACHABLE, "--format", "json", *arguments, home=home, cwd=folder)
+        assert "store_unavailable" == answer(done, 3)["error"]
+        assert "PostgreSQL cannot be reached" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_doctor_without_the_database_says_what_is_wrong(self, home):
+        done = ledger("--database", UNREACHABLE, "--format", "json", "doctor", home=home)
+        answer(done, 3)
+        assert "cannot be reached" in done.stdout
+
+    def test_another_ledgers_key_file_is_refused(self, home, folder):
+        other = folder / "other.key"
+        ledger("migrate", "--schema", "other", "--key-file", other, home=home)
+        ledger("units", "load", "units_2024.csv", "--valid-from", "2021-01-01", home=home)
+        assert other.exists()
+        done = ledger("totals", "--key-file", other, "--format", "json", home=home)
+        assert "wrong_key_file" == answer(done, 1)["error"]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["nonsense"],
+            ["totals", "--by", "colour"],
+            ["totals", "--from", "yesterday"],
+            ["totals", "--format", "xml"],
+            ["history"],
+            ["units", "load", "units_2024.csv"],
+            ["simulate", "--dossiers", "0", "--out", "x.csv"],
+            ["serve", "--host", "0.0.0.0"],
+            ["totals", "--schema", "No Schema"],
+            ["totals", "--database", "mysql://x"],
+            ["demo", "--database", UNREACHABLE],
+        ],
+        ids=lambda arguments: "_".join(arguments[:2]).replace("-", ""),
+    )
+    def test_wrong_use_exits_2(self, home, arguments):
+        done = ledger(*arguments, home=home)
+        assert (2, "") == (done.returncode, done.stdout)
+        assert "Error" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("command", COMMANDS, ids="_".join)
+    def test_help_names_every_option(self, home, command):
+        done = ledger(*command, "--help", home=home)
+        assert 0 == done.returncode
+        for option in (*COMMANDS[command], "--database", "--home", "--schema", "--format"):
+            assert option in done.stdout
+
+    def test_help_names_every_command(self, home):
+        done = ledger("--help", home=home)
+        assert all(command[0] in done.stdout for command in COMMANDS)
+        assert "Exit status" in done.stdout
+
+    def test_there_is_no_colour_and_no_progress_without_a_terminal(self, home, folder):
+        runs = [
+            ledger("totals", "--unit", "38", home=home),
+            ledger("rebuild", home=home),
+            ledger("import", home / "made-up.csv", home=home),
+            ledger("totals", "--unit", "99", home=home),
+        ]
+        assert "" == "".join(run.stderr for run in runs[:3])
+        assert not any("\x1b" in run.stdout + run.stderr or "\r" in run.stderr for run in runs)
+
+
+class TestDemo:
+    def test_fills_a_new_home_and_records_nothing_new_the_second_time(self):
+        with temporary_home() as home:
+            first = ledger("demo", "--no-serve", "--dossiers", "300", "--format", "json", home=home)
+            second = ledger("demo", "--no-serve", "--dossiers", "300", "--format", "json", home=home)
+            assert answer(first)["sum"]["collected"] >= 300
+            assert answer(first) == answer(second)
+            assert "Invented data" in first.stderr
+            assert " 0 events recorded" in second.stderr
+            assert "stopped" in ledger("stop", home=home).stdout
+            assert {"stopped": False} == answer(ledger("stop", "--format", "json", home=home))
+
+    def test_refuses_a_home_with_another_ledger(self, home):
+        before = answer(ledger("doctor", "--format", "json", home=home))["facts"]["events"]
+        done = ledger("demo", "--no-serve", "--dossiers", "10", home=home)
+        assert 2 == done.returncode
+        assert "no demo" in " ".join(done.stderr.split())
+        assert before == answer(ledger("doctor", "--format", "json", home=home))["facts"]["events"]
