@@ -19,6 +19,7 @@ from api.problems import HANDLERS
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
+from ledger.commands import shown
 from projections import Runner, Totals
 
 
@@ -71,5 +72,5 @@ def refuse_unknown_parameters(
     unknown = sorted(set(connection.query_params) - known)
     if unknown:
         raise ClientException(
-            f"unknown query parameter {unknown[0][:40]!r}; known are {', '.join(sorted(known)) or 'none'}"
+            f"unknown query parameter {shown(unknown[0])}; known are {', '.join(sorted(known)) or 'none'}"
         )

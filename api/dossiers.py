@@ -41,7 +41,7 @@ class DossierController(Controller):
         "/{dossier_id:uuid}",
         summary="Where each level stands",
         sync_to_thread=True,
-        responses=problems(404, 503),
+        responses=problems(400, 404, 503),
     )
     def state(self, dossier_id: FromPath[UUID], ledger: NamedDependency[Ledger]) -> DossierState:
         return ledger.dossier(dossier_id)

@@ -17,7 +17,13 @@ class Readiness(msgspec.Struct, frozen=True):
     projections: list[ProjectionStatus]
 
 
-@get("/health/live", tags=["health"], summary="The process runs", sync_to_thread=False)
+@get(
+    "/health/live",
+    tags=["health"],
+    summary="The process runs",
+    sync_to_thread=False,
+    responses=problems(400),
+)
 def live() -> dict[str, str]:
     return {"status": "live"}
 
@@ -27,7 +33,7 @@ def live() -> dict[str, str]:
     tags=["health"],
     summary="Database and projections",
     sync_to_thread=True,
-    responses=problems(503),
+    responses=problems(400, 503),
 )
 def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Readiness]:
     """Answer 503 when the database cannot be reached or a projection has stopped."""
@@ -39,7 +45,7 @@ def _readiness(head: Head, projections: list[ProjectionStatus]) -> Response[Read
     return Response(Readiness(fine, head.position, projections), status_code=200 if fine else 503)
 
 
-@get("/", tags=["health"], summary="Where things are", sync_to_thread=False)
+@get("/", tags=["health"], summary="Where things are", sync_to_thread=False, responses=problems(400))
 def index() -> dict[str, str]:
     return {
         "name": "activation-ledger",

@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from api.bodies import ContentTypeError
 from ledger import LedgerError, UnavailableError
 from ledger.errors import (
     BatchTooLargeError,
@@ -26,6 +27,7 @@ RETRY_SECONDS = 1
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BatchTooLargeError: (413, "Too much at once"),
+    ContentTypeError: (415, "The body is not declared as JSON"),
     InputError: (400, "The report is malformed"),
     UnitError: (422, "The unit does not allow it"),
     StateError: (409, "The dossier is not in the state for it"),

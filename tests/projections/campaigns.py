@@ -90,9 +90,7 @@ def _later(chance: Random, at: datetime) -> datetime:
     return max(at, _instant(chance, min(LAST, at.astimezone(_VIETNAM).date())))
 
 
-def record(
-    ledger: Ledger, reports: Sequence[AnyCommand], *, seed: int = 1, batch_max: int = 200
-) -> int:
+def record(ledger: Ledger, reports: Sequence[AnyCommand], *, seed: int = 1, batch_max: int = 200) -> int:
     """Record reports in batches of random sizes; return the last position."""
     chance = Random(seed)
     done = position = 0

@@ -32,7 +32,9 @@ TABLES = ("unit_totals_month", "unit_totals_day", "unit_totals_fine")
 def rows_of_tables(database) -> dict[str, list]:
     with psycopg.connect(database.as_operator(), autocommit=True) as connection:
         return {
-            table: sorted(connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall())
+            table: sorted(
+                connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
+            )
             for table in TABLES
         }
 
@@ -208,7 +210,9 @@ def test_killed_in_the_middle(ledger, database, totals, operator, start_child):
         assert before == rows_of_tables(database)
         assert UNITS + len(reports) == totals.position()
         # What it left lying about is no projection that lags.
-        assert [("unit_totals", 0, None)] == [(told.name, told.lag_events, told.error) for told in status(ledger)]
+        assert [("unit_totals", 0, None)] == [
+            (told.name, told.lag_events, told.error) for told in status(ledger)
+        ]
     ledger.record(report(1))
     catch_up(database)
 
@@ -284,7 +288,9 @@ def test_poison(ledger, database, operator, totals):
     with Runner(ledger) as following:
         wait_until(lambda: ended(following))
     [told] = status(ledger)
-    with pytest.raises(ProjectionStoppedError, match=f"the rebuild of unit_totals stopped at position {position}: "):
+    with pytest.raises(
+        ProjectionStoppedError, match=f"the rebuild of unit_totals stopped at position {position}: "
+    ):
         rebuild(database)
     assert [told] == status(ledger)
     assert (position - 1, 3) == (totals.position(), totals.read(TotalsQuery()).sum["collected"])
@@ -335,7 +341,12 @@ def test_the_writer_only_reads(ledger, database):
         name = sql.Identifier(table)
         with psycopg.connect(database.as_writer(), autocommit=True) as connection:
             connection.execute(sql.SQL("SELECT * FROM {}").format(name))
-            for statement in ("DELETE FROM {}", "TRUNCATE {}", "DROP TABLE {}", "INSERT INTO {} SELECT * FROM {}"):
+            for statement in (
+                "DELETE FROM {}",
+                "TRUNCATE {}",
+                "DROP TABLE {}",
+                "INSERT INTO {} SELECT * FROM {}",
+            ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(sql.SQL(statement).format(name, name))
 

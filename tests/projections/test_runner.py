@@ -275,9 +275,7 @@ def test_database_goes_away_and_comes_back(ledger, totals, server, operator, cap
         for reports_more in (reports[150:200], reports[200:]):
             # Nobody is let in for a moment, and everybody is thrown out.
             admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-            )
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
             time.sleep(0.25)
             admin.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
             campaigns.record(ledger, reports_more, batch_max=20)
@@ -318,7 +316,10 @@ POISONS = {
     "not UTF-8": (TOPIC, GOOD.replace(b"school", b"\xff\xfe")),
     "unknown field": (TOPIC, GOOD.replace(b"actor", b"author")),
     "nested too deeply": (TOPIC, DEEP),
-    "time beyond the calendar": (TOPIC, GOOD.replace(b"2024-10-01T09", b"9999-12-31T23").replace(b"+07", b"-07")),
+    "time beyond the calendar": (
+        TOPIC,
+        GOOD.replace(b"2024-10-01T09", b"9999-12-31T23").replace(b"+07", b"-07"),
+    ),
     "text the tables cannot hold": (TOPIC, GOOD.replace(b"school", b"sch\\u0000l")),
     "number the tables cannot hold": (TOPIC, GOOD.replace(b'"level":2', b'"level":70000')),
 }
@@ -415,7 +416,9 @@ def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
     monkeypatch.setattr(runner, "recorded", of_an_older_program)
     with Runner(ledger) as following:
         wait_until(lambda: ended(following))
-        assert [f"position {UNITS + 3}: ValueError: never heard of it"] == [told.error for told in status(ledger)]
+        assert [f"position {UNITS + 3}: ValueError: never heard of it"] == [
+            told.error for told in status(ledger)
+        ]
     monkeypatch.undo()
     assert UNITS + 5 == catch_up(database)
     # The old program comes late to say what is no longer true.
@@ -432,7 +435,9 @@ def test_an_event_taken_away(ledger, operator, offset):
     position = ledger.record_many([report(number) for number in range(5)])[-1].position + offset
     operator.execute("SET session_replication_role = replica")
     operator.execute("DELETE FROM events WHERE notification_id = %s", [position])
-    with pytest.raises(ProjectionStoppedError, match=f"position {position}: LookupError: the log has no such event"):
+    with pytest.raises(
+        ProjectionStoppedError, match=f"position {position}: LookupError: the log has no such event"
+    ):
         catch_up(ledger.database)
 
     assert (position - 1, True) == (status(ledger)[0].position, bool(status(ledger)[0].error))

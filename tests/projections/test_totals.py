@@ -76,7 +76,8 @@ def test_district_lists_communes(totals, desk):
 
     assert 24 == len(rows)
     assert [
-        {"unit": {"code": "16093", "name": "Thị trấn Nga Sơn", "level": "commune"}} | dict.fromkeys(MEASURES, 0),
+        {"unit": {"code": "16093", "name": "Thị trấn Nga Sơn", "level": "commune"}}
+        | dict.fromkeys(MEASURES, 0),
         {"collected": 1, "awaiting_approval": 1},
     ] == [rows[0], told(rows[1])]
 
@@ -130,7 +131,9 @@ def test_approved_at_another_unit(totals, desk):
     """The approval is the approving unit's; the dossier waits at the unit that collected it."""
     citizen = desk.collect("16093")
     desk.then(Approve, citizen, unit="14758")
-    districts = {row["unit"]["code"]: told(row) for row in totals.read(TotalsQuery(unit="38")).rows if told(row)}
+    districts = {
+        row["unit"]["code"]: told(row) for row in totals.read(TotalsQuery(unit="38")).rows if told(row)
+    }
 
     assert {"380": {"approved": 1}, "401": {"collected": 1, "awaiting_activation": 1}} == districts
     assert {"collected": 1, "awaiting_activation": 1} == told(totals.read(TotalsQuery(unit="16093")).sum)
@@ -151,7 +154,9 @@ def test_life_of_one_dossier(totals, desk):
 
 @pytest.mark.parametrize("unit", [None, "38", "401", "16093"])
 @pytest.mark.parametrize("level", [None, 1, 2])
-@pytest.mark.parametrize("days", [(None, None), (date(2024, 9, 15), date(2024, 11, 20)), (date(2024, 10, 1), None)])
+@pytest.mark.parametrize(
+    "days", [(None, None), (date(2024, 9, 15), date(2024, 11, 20)), (date(2024, 10, 1), None)]
+)
 def test_same_sum_whatever_by(campaign, unit, level, days):
     """Grouping never changes the total, nor the position."""
     queries = [TotalsQuery(unit=unit, by=by, level=level, from_day=days[0], to_day=days[1]) for by in BYS]
@@ -346,7 +351,10 @@ def test_database_not_set_up(fresh_database, identities, clock):
     """Totals of a database without their tables are refused with what to do, except on an embedded ledger."""
     migrate(fresh_database)
     bare = Database(fresh_database.conninfo, fresh_database.schema, embedded=False)
-    with Ledger(bare, identities, now=clock) as ledger, pytest.raises(StoreNotReadyError, match="ledger migrate"):
+    with (
+        Ledger(bare, identities, now=clock) as ledger,
+        pytest.raises(StoreNotReadyError, match="ledger migrate"),
+    ):
         open_totals(ledger)
     own = Database(fresh_database.conninfo, fresh_database.schema, embedded=True)
     with Ledger(own, identities, now=clock) as ledger:

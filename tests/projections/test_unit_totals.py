@@ -32,10 +32,14 @@ class Life:
         self.dossiers: dict[int, Dossier] = {}
         self.log: list[Recorded] = []
 
-    def report(self, kind, at=TUESDAY, *, unit=COLLECTING, dossier=1, level=2, learnt=LEARNT, **fields) -> None:
+    def report(
+        self, kind, at=TUESDAY, *, unit=COLLECTING, dossier=1, level=2, learnt=LEARNT, **fields
+    ) -> None:
         file = self.dossiers.setdefault(dossier, Dossier(UUID(int=dossier)))
         fields |= {"reason": "photo"} if kind is Reject else {}
-        command = kind(key=str(file.version), citizen="0" * 12, level=level, occurred_at=at, actor="o", **fields)
+        command = kind(
+            key=str(file.version), citizen="0" * 12, level=level, occurred_at=at, actor="o", **fields
+        )
         event = decide(file, command, Placing(unit))
         self.dossiers[dossier] = file = evolve(file, event)
         self.log.append(entry(event, len(self.log) + 1, stream=file.id, version=file.version, learnt=learnt))
@@ -317,7 +321,8 @@ def test_any_log(wishes):
         for measure, number in zip(MEASURES, counts, strict=True):
             told[measure, by_hand.Where(str(UUID(int=unit)), level, day, *rest)] += number
     rows = [
-        (entry.position, entry.originator_id, entry.event.__struct_config__.tag, encode(entry.event)) for entry in log
+        (entry.position, entry.originator_id, entry.event.__struct_config__.tag, encode(entry.event))
+        for entry in log
     ]
 
     assert by_hand.count(rows) == Counter({key: number for key, number in told.items() if number})

@@ -1,0 +1,1 @@
+"""The numbers of this machine. Printed, never asserted: machines differ and are noisy."""

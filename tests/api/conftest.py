@@ -1,0 +1,153 @@
+"""The API in the test's own process, and what holds for each of its answers, whatever the test is about."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import psycopg
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.app import create_app
+from ledger import Ledger
+from projections import Runner, open_totals, runner
+from tests.conftest import Server
+
+UNITS = 586
+"""Events that the ledger of a test begins with."""
+CITIZEN = "038090001234"
+PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
+OUTSIDE = {404, 405}
+"""What an address or a method that is no route may answer; no document can list these."""
+
+
+def report(key: str = "a1", **fields: object) -> dict:
+    """Return a good report of a collection, but for the fields given; None takes a field out."""
+    whole = {
+        "key": key,
+        "type": "collected",
+        "citizen": CITIZEN,
+        "level": 2,
+        "unit": "14758",
+        "occurred_at": "2024-12-09T21:15:00+07:00",
+        "actor": "th-0042",
+    } | fields
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def citizen(number: int) -> str:
+    return f"038090{number:06}"
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+def check_problem(response: httpx.Response, status: int, code: str) -> dict:
+    """Check that an answer is exactly one problem, and return it."""
+    assert (status, code) == (response.status_code, response.json().get("code")), response.text
+    assert "application/problem+json" == response.headers["content-type"].split(";")[0]
+    check_problem_item(response.json())
+    return response.json()
+
+
+def check_problem_item(problem: dict) -> None:
+    assert set(problem) == PROBLEM_FIELDS
+    assert f"urn:activation-ledger:problem:{problem['code']}" == problem["type"]
+    assert problem["title"]
+    assert problem["detail"]
+    assert 400 <= problem["status"] <= 503
+
+
+def check_says_no_number(response: httpx.Response) -> None:
+    """No answer repeats a personal number that was sent, in the body or in the address."""
+    sent = response.request.content + b" " + bytes(str(response.request.url), "ascii")
+    for number in set(re.findall(rb"\d{12}", sent[:10_000])):
+        assert number.decode() not in response.text
+
+
+def documented(document: dict, method: str, path: str) -> set[int] | None:
+    """Return the statuses that the document lists for a request; None where it has no such route."""
+    exact = sorted(document["paths"], key=lambda template: template.count("{"))
+    for template in exact:
+        operation = document["paths"][template].get(method.lower())
+        if operation and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            return {int(status) for status in operation["responses"]}
+    return None
+
+
+@contextmanager
+def client_of(app: Litestar) -> Iterator[TestClient]:
+    """Open a client that checks each answer against the document and the rules of problems."""
+    document = app.openapi_schema.to_schema()
+
+    def check_answer(response: httpx.Response) -> None:
+        response.read()
+        request = response.request
+        if request.url.path.startswith("/schema"):
+            return
+        assert 500 != response.status_code, response.text
+        statuses = documented(document, request.method, request.url.path)
+        assert response.status_code in (OUTSIDE if statuses is None else statuses), request.url
+        check_says_no_number(response)
+        if response.status_code >= 400 and "ready" not in response.json():
+            check_problem(response, response.status_code, response.json()["code"])
+        if response.status_code == 503 and "code" in response.json():
+            assert "1" == response.headers["retry-after"]
+
+    with TestClient(app) as client:
+        client.event_hooks = {"response": [check_answer]}
+        yield client
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _impatient() -> Iterator[None]:
+    """Let runners look at the log more often, and so end sooner."""
+    patience, runner.POLL_SECONDS_MAX = runner.POLL_SECONDS_MAX, 0.1
+    yield
+    runner.POLL_SECONDS_MAX = patience
+
+
+@pytest.fixture
+def client(ledger: Ledger) -> Iterator[TestClient]:
+    """The API over the test's ledger, with the projections running."""
+    ledger.tree()  # As open_ledger does, before threads share it.
+    totals = open_totals(ledger)
+    with Runner(ledger) as running, client_of(create_app(ledger, totals, running)) as client:
+        yield client
+
+
+class Door:
+    """The way into one database, which a test may shut."""
+
+    def __init__(self, admin: psycopg.Connection, name: str) -> None:
+        self.admin = admin
+        self.name = name
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Throw everybody out of the database, and let nobody in meanwhile."""
+        self.admin.execute(f'ALTER DATABASE "{self.name}" WITH ALLOW_CONNECTIONS false')
+        self.throw_out()
+        try:
+            yield
+        finally:
+            self.admin.execute(f'ALTER DATABASE "{self.name}" WITH ALLOW_CONNECTIONS true')
+
+    def throw_out(self) -> None:
+        self.admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [self.name]
+        )
+
+
+@pytest.fixture
+def door(server: Server, conninfo: str) -> Iterator[Door]:
+    name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
+    with psycopg.connect(server.conninfo(), autocommit=True) as admin:
+        yield Door(admin, name)
