@@ -369,7 +369,7 @@ def read_time(text: str, *, offset: timezone | None = None) -> datetime:
     if not text:
         raise FieldMissingError("occurred_at", "for example 2024-12-09T21:15:00+07:00")
     # The usual shape needs no pattern, and an import reads each time more than once.
-    usual = len(text) == 25 and text[10] == "T" and text[19] in "+-" and text[22] == ":" and text[16] == ":"
+    usual = len(text) == 25 and text[7] == "-" and text[10] == "T" and text[16] == text[22] == ":"
     match = None if usual else _is_time(text)
     if match is None and not usual:
         raise TimeInvalidError(
@@ -377,6 +377,8 @@ def read_time(text: str, *, offset: timezone | None = None) -> datetime:
         )
     try:
         time = datetime.fromisoformat(text.upper())
+        if text[11:13] == "24":
+            raise ValueError  # Later versions of Python take it for the next day; RFC 3339 has no such hour.
     except ValueError:
         raise TimeInvalidError(f"occurred_at {text!r}: there is no such day or time") from None
     if match is None or match["offset"] is not None:

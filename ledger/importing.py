@@ -39,7 +39,8 @@ SAME_INSTANT_LINES_MAX = 10_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_RANKS = {"collected": 0, "approved": 1, "rejected": 2, "activated": 3}
+_RANKS = {"collected": 0, "rejected": 1, "approved": 2, "activated": 3}
+"""At one instant a rejection comes before an approval: only so can both stand, of two attempts."""
 _CITIZEN, _KEY, _TYPE, _TIME = map(FIELDS.index, ("citizen", "key", "type", "occurred_at"))
 
 Timed = tuple[int, str, int, str, int, tuple[str, ...]]

@@ -222,7 +222,8 @@ def connect(conninfo: str) -> Iterator[Connection[Any]]:
     try:
         connection = psycopg.connect(conninfo, autocommit=True)
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        # libpq's first line says which server and why; a hint follows on the next.
+        reason = " ".join(str(error).split())
         if "permission denied to set role" in reason:
             raise StoreNotReadyError(f"{reason}: let an operator GRANT that role to this login") from None
         if "role" in reason and "does not exist" in reason:

@@ -228,6 +228,8 @@ def _json_values(raw: str) -> tuple[str, ...]:
     try:
         fields = _json.decode(raw)
     except msgspec.ValidationError as error:
+        if not raw.lstrip().startswith("{"):
+            raise JsonInvalidError("the line is not a JSON object") from None
         raise FieldInvalidError("line", f"every field is text, level may be a number ({error})") from None
     except (msgspec.DecodeError, RecursionError):
         raise JsonInvalidError("the line is not a JSON object") from None

@@ -35,6 +35,11 @@ CLOCK_BEHIND = "AL002"
 
 POOL_CONNECTIONS_MAX = 16
 POOL_WAIT_SECONDS_MAX = 10.0
+POOL_BACKOFF_SECONDS_MAX = 4.0
+"""After so long the pool stops its ever rarer attempts to connect; the next caller starts anew.
+
+Its default of five minutes leaves a ledger without connections for a minute or two after the server is back.
+"""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
@@ -142,6 +147,7 @@ class LedgerDatastore(PostgresDatastore):
             configure=_configure,
             check=_check_quietly,
             timeout=POOL_WAIT_SECONDS_MAX,
+            reconnect_timeout=POOL_BACKOFF_SECONDS_MAX,
         )
 
     def register_type_adapters(self) -> None:

@@ -24,6 +24,8 @@ from ledger.events import UnitEvent, UnitOpened
 
 LEVELS = ("nation", "province", "district", "commune")
 """From the top down; a parent stands above its children."""
+FAULTS_TOLD_MAX = 20
+"""A tree loaded over another differs in hundreds of lines; a sentence of all of them is read by nobody."""
 COLUMNS = ("code", "name", "level", "parent_code")
 
 
@@ -249,9 +251,14 @@ def decide_open(
     if differing:
         raise UnitDiffersError(
             f"{len(differing)} of the file's codes are open as something else on {valid_from} or later; "
-            "to change units use ledger units reorganise. " + "; ".join(differing)
+            "to change units use ledger units reorganise. " + _first_of(differing)
         )
     return opened
+
+
+def _first_of(faults: Sequence[str]) -> str:
+    more = len(faults) - FAULTS_TOLD_MAX
+    return "; ".join(faults[:FAULTS_TOLD_MAX]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _holder(tree: UnitTree, code: str, valid_from: date) -> Unit | None:

@@ -51,6 +51,7 @@ def ledger(
         capture_output=True,
         encoding="utf-8",
         timeout=120,
+        check=False,
         cwd=cwd or home,
         env={**environment, "LEDGER_HOME": str(home), "PYTHONUTF8": "1"},
     )
@@ -140,7 +141,7 @@ class TestImport:
         file = folder / "reports.csv"
         file.write_text(f"{HEADER}\n{GOOD}\n{BAD}\n", encoding="utf-8")
         result = answer(ledger("import", file, "--dry-run", "--format", "json", home=home), 1)
-        expected = "read recorded duplicates refused first_position last_position seconds".split()
+        expected = ["read", "recorded", "duplicates", "refused", "first_position", "last_position", "seconds"]
         assert expected == list(result)
         assert (2, 1, 0, 1) == tuple(result.values())[:4]
         done = ledger("import", file, "--format", "json", home=home)

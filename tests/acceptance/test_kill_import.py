@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import psycopg
 import pytest
 
-from tests.acceptance.test_cli import COMMAND, ledger
+from ledger.embedded import EmbeddedPostgres
+from tests.acceptance.test_cli import COMMAND, UNITS, ledger
 from tests.conftest import temporary_home
 
 KILLS = 5
@@ -59,8 +61,6 @@ def finish_import(home: Path, schema: str) -> dict:
 
 
 def postmaster(home: Path) -> int:
-    from ledger.embedded import EmbeddedPostgres
-
     return int((EmbeddedPostgres(home).data_dir / "postmaster.pid").read_text().split()[0])
 
 
@@ -69,12 +69,16 @@ class TestAKilledImport:
         expected = outcome(home, "clean")
         load(home, "killed")
         chance = Random()
-        moments = [chance.uniform(0.3, 2.2) for _ in range(KILLS)]
+        moments = [chance.uniform(0, 0.15) for _ in range(KILLS)]
+        sizes = []
         for moment in moments:
             process = start_import(home, "killed")
+            wait_for_events(home, "killed", process)
             time.sleep(moment)
             process.kill()
             process.wait()
+            sizes.append(size_of(home, "killed"))
+        assert any(UNITS < size < expected[2] for size in sizes), "no kill fell into the middle"
         result = finish_import(home, "killed")
         assert result["read"] == result["recorded"] + result["duplicates"], moments
         assert expected == outcome(home, "killed"), moments
@@ -83,7 +87,7 @@ class TestAKilledImport:
         expected = outcome(home, "clean")
         load(home, "crashed")
         process = start_import(home, "crashed")
-        wait_for_events(home, "crashed")
+        wait_for_events(home, "crashed", process)
         os.kill(postmaster(home), signal.SIGKILL)
         assert process.wait(60) in {0, 3}
         result = finish_import(home, "crashed")
@@ -91,15 +95,14 @@ class TestAKilledImport:
         assert expected == outcome(home, "crashed")
 
 
-def wait_for_events(home: Path, schema: str) -> None:
-    """Return once the import has recorded something, and so is in the middle."""
-    import psycopg
-
-    from ledger.embedded import EmbeddedPostgres
-
-    until = time.monotonic() + 30
+def size_of(home: Path, schema: str) -> int:
     with psycopg.connect(EmbeddedPostgres(home).conninfo(), autocommit=True) as connection:
-        [[before]] = connection.execute(f"SELECT size FROM {schema}.head").fetchall()
-        while connection.execute(f"SELECT size FROM {schema}.head").fetchone()[0] == before:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        [[size]] = connection.execute(f"SELECT size FROM {schema}.head").fetchall()
+    return size
+
+
+def wait_for_events(home: Path, schema: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once the import has recorded something, and so is in the middle; or has ended."""
+    before = size_of(home, schema)
+    while size_of(home, schema) == before and process.poll() is None:
+        time.sleep(0.005)

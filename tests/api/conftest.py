@@ -74,10 +74,15 @@ def check_says_no_number(response: httpx.Response) -> None:
 
 def documented(document: dict, method: str, path: str) -> set[int] | None:
     """Return the statuses that the document lists for a request; None where it has no such route."""
-    exact = sorted(document["paths"], key=lambda template: template.count("{"))
-    for template in exact:
+    fitting = [
+        template
+        for template in document["paths"]
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
+    ]
+    # As the router does: an address that is spelt out comes before one with parameters.
+    for template in sorted(fitting, key=lambda template: template.count("{"))[:1]:
         operation = document["paths"][template].get(method.lower())
-        if operation and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+        if operation:
             return {int(status) for status in operation["responses"]}
     return None
 

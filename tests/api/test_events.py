@@ -63,9 +63,7 @@ def test_an_array_is_answered_item_by_item(client, ledger):
     assert [1, "unknown_unit", 2, 1, "invalid_json", 3] == [
         answer.get("version") or answer["code"] for answer in answers
     ]
-    assert [False, False, True, False] == [
-        answer["duplicate"] for answer in answers if "duplicate" in answer
-    ]
+    assert [False, False, True, False] == [answer["duplicate"] for answer in answers if "duplicate" in answer]
     check_problem_item(answers[1])
     check_problem_item(answers[4])
     check_ledger(ledger, length=UNITS + 3)
@@ -127,7 +125,9 @@ def test_what_was_written_can_be_read(client):
         assert receipt["position"] <= answer["position"]
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", None])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON", None]
+)
 def test_json_may_be_declared_in_any_way(client, content_type):
     """With a charset, in capitals, or not at all."""
     headers = {"content-type": content_type} if content_type else {}
@@ -137,7 +137,9 @@ def test_json_may_be_declared_in_any_way(client, content_type):
 
 def test_the_last_of_two_equal_names_counts(client, ledger):
     """JSON leaves open what a name that stands twice means; here the last value is read, as most readers do."""
-    body = b'{"level":3,"citizen":"038090009999",' + client.build_request("POST", "/", json=report()).content[1:]
+    body = (
+        b'{"level":3,"citizen":"038090009999",' + client.build_request("POST", "/", json=report()).content[1:]
+    )
     receipt = client.post("/v1/events", content=body).json()
 
     assert str(ledger.find(CITIZEN)) == receipt["dossier_id"]

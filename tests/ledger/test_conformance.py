@@ -167,9 +167,7 @@ def test_event_store(busy):
     dossier_id = busy.find(citizen(7))
     [first, *_, last] = store.get(dossier_id)
     assert [1, 3] == [first.originator_version, last.originator_version]
-    [recording] = store.put(
-        [Entry(originator_id=UUID(int=5), originator_version=1, event=first.event)]
-    )
+    [recording] = store.put([Entry(originator_id=UUID(int=5), originator_version=1, event=first.event)])
     assert 586 + 90 + 1 == recording.notification.id
     with pytest.raises(Exception, match="events_originator_id_originator_version_key"):
         store.put([Entry(originator_id=dossier_id, originator_version=2, event=first.event)])

@@ -1,5 +1,6 @@
 """The secret that finds and seals citizens."""
 
+import hmac
 import os
 import stat
 import subprocess
@@ -151,6 +152,34 @@ def test_citizens_are_found_by_secret(identities, key_file, others):
     assert 1000 == len({identities.lookup(citizen(n)) for n in range(1000)})
     assert identities.check() != others.check()
     assert identities.check() not in {identities.lookup("check"), identities.lookup(CITIZEN)}
+
+
+def test_lookup_is_one_for_ever():
+    """HMAC-SHA-256 of kind and number (RFC 2104), however it is computed: another value forks every citizen."""
+    for secret in (bytes(range(32)), b"\x00" * 32, b"\xff" * 32):
+        expected = hmac.digest(secret, b"vn-citizen\x00" + CITIZEN.encode(), "sha256")
+        assert expected == Identities(lookup=secret, wrap=bytes(32)).lookup(CITIZEN)
+    secrets = Identities(lookup=bytes(range(32)), wrap=bytes(32))
+    assert "aed049b7b98510b8bae1c7d47e1aaa4b0d782077c5b64eb0d48c09d1ec9a122d" == secrets.lookup(CITIZEN).hex()
+    assert "4dbc0b662b9043db529d495b843ece6a8e8600a3ca3b7a0b1a8d7405247cf311" == secrets.check().hex()
+
+
+def test_key_file_is_one_for_ever(tmp_path):
+    """A file of version 1 opens what it sealed."""
+    path = tmp_path / "ledger.key"
+    path.touch(0o600)
+    path.write_text(
+        "# activation-ledger key file 1. Back it up.\n"
+        "lookup: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+        "wrap-1: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+    )
+    sealed = Sealed(
+        bytes.fromhex("48f994ec5709e96bba7d10d0c3f63b9b57b5e3d748d932d752260dabf5dd478ab11a248080914219"),
+        bytes.fromhex(
+            "0119810cf68bf546410a9008825bf7f7230e51726020547aae07b1f6b5a06cac060515933b03e2a59f113ecc7df413e103ddcf17608c8ce672d6ea601f"
+        ),
+    )
+    assert CITIZEN == read_key_file(path).reveal(sealed, DOSSIER)
 
 
 def test_sealed_number_opens(identities):

@@ -371,7 +371,7 @@ class TestRefusedLines:
         ]
         assert (8, 1, 0, 7) == counts(imported(b"".join(lines)))
         expected = [
-            *("invalid_json", "invalid_json", "invalid_field", "unknown_column"),
+            *("invalid_json", "invalid_field", "invalid_field", "unknown_column"),
             *("invalid_json", "not_utf8", "line_cut"),
         ]
         found = [(line["line"], line["error"]) for line in map_lines(refused_path)]

@@ -200,7 +200,10 @@ def test_opening_never_migrates(fresh, key_file):
     with pytest.raises(StoreNotReadyError):
         open_there(fresh, key_file)
     with connect(fresh.as_operator()) as connection:
-        assert [] == connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (fresh.schema,)).fetchall()
+        assert (
+            []
+            == connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (fresh.schema,)).fetchall()
+        )
 
 
 @pytest.fixture
@@ -296,7 +299,10 @@ def test_two_ledgers_in_one_database(fresh, tmp_path):
             assert 168 == two.record(collect(unit="14797")).position
             check_ledger(one, length=589)
             check_ledger(two, length=168)
-            with pytest.raises(psycopg.errors.InsufficientPrivilege), connect(places[0].as_writer()) as connection:
+            with (
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+                connect(places[0].as_writer()) as connection,
+            ):
                 connection.execute(f"SELECT * FROM {places[1].schema}.events")
         with pytest.raises(KeyFileWrongError):
             open_there(places[1], key_files[0])

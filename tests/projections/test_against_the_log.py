@@ -16,7 +16,7 @@ PARTS = ("level", "day", "place", "shift", "partner")
 
 
 def test_tables_are_the_fold_of_the_log(campaign):
-    """Every grain holds what the log's rows come to: measure × unit × day × level × place × shift × partner."""
+    """Every grain holds what the log's rows come to: every measure by unit, day, level, place, shift, partner."""
     check_ledger(campaign.ledger, length=len(campaign.rows))
     by_hand.check_totals(campaign.ledger.database, length=len(campaign.rows) - len(campaign.tree.ids))
 

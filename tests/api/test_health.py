@@ -1,0 +1,70 @@
+"""Alive, ready, and what is here."""
+
+from uuid import uuid4
+
+from eventsourcing.persistence import StoredEvent
+
+from tests.api.conftest import UNITS, check_problem, citizen, report, wait_until
+
+
+def test_alive_is_answered_without_a_database(client, door):
+    """A process that only waits for its database is not to be killed for it."""
+    with door.shut():
+        response = client.get("/health/live")
+    assert (200, {"status": "live"}) == (response.status_code, response.json())
+
+
+def test_the_front_page_names_addresses_that_are_there(client):
+    """Every one of them answers."""
+    index = client.get("/").json()
+
+    assert "activation-ledger" == index.pop("name")
+    for address in index.values():
+        assert client.get(address).status_code in {200, 405}, address
+
+
+def test_ready_tells_the_head_and_the_projections(client):
+    """Once they have counted everything there is no lag."""
+    position = client.post("/v1/events", json=report()).json()["position"]
+    client.get(f"/v1/totals?after={position}")
+    response = client.get("/health/ready")
+    [projection] = response.json()["projections"]
+
+    assert (200, True, UNITS + 1) == (
+        response.status_code,
+        response.json()["ready"],
+        response.json()["position"],
+    )
+    assert {
+        "name": "unit_totals",
+        "position": UNITS + 1,
+        "head": UNITS + 1,
+        "lag_events": 0,
+        "lag_seconds": 0.0,
+        "error": None,
+    } == projection
+
+
+def test_a_poison_event_is_told_with_its_position(client, ledger):
+    """Not ready, because totals do not move any more; reports still go in and totals still answer."""
+    client.post("/v1/events", json=report(citizen=citizen(1)))
+    row = StoredEvent(
+        originator_id=uuid4(), originator_version=1, topic="dossier.transferred.v9", state=b"{}"
+    )
+    [position] = ledger.recorder.insert_events([row])
+    wait_until(lambda: client.get("/health/ready").status_code == 503)
+    answer = client.get("/health/ready").json()
+
+    assert not answer["ready"]
+    assert f"position {position}: " in answer["projections"][0]["error"]
+    assert position - 1 == answer["projections"][0]["position"]
+    assert 201 == client.post("/v1/events", json=report(citizen=citizen(2))).status_code
+    assert 1 == client.get("/v1/totals").json()["sum"]["collected"]
+    check_problem(client.get(f"/v1/totals?after={position}"), 503, "not_caught_up")
+
+
+def test_a_database_that_is_away_is_not_ready(client, door):
+    """A problem, as on every other route; ready again as soon as it is back."""
+    with door.shut():
+        check_problem(client.get("/health/ready"), 503, "store_unavailable")
+    wait_until(lambda: client.get("/health/ready").status_code == 200)

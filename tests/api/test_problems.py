@@ -1,0 +1,124 @@
+"""Every refusal is a problem; a database that goes away is one that passes."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from litestar import get
+from litestar.exceptions import HTTPException
+from litestar.testing import create_test_client
+
+import projections.errors
+from api import bodies, problems
+from ledger import LedgerError, UnavailableError
+from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
+from tests.conftest import check_ledger
+
+assert projections.errors, bodies  # Their classes are found below.
+
+
+def subclasses(cls: type) -> Iterator[type]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
+
+
+# What tests make up does not count.
+REFUSALS = sorted(
+    {
+        cls
+        for base in (LedgerError, UnavailableError)
+        for cls in subclasses(base)
+        if cls.__module__.split(".")[0] in {"ledger", "projections", "api"}
+    },
+    key=lambda cls: cls.__name__,
+)
+
+
+@pytest.mark.parametrize("cls", REFUSALS, ids=lambda cls: cls.__name__)
+def test_every_refusal_is_a_problem(cls):
+    """With a status of its own kind, and its stable code."""
+    problem = problems.problem_of(cls.__new__(cls, "why"))
+
+    assert problem.status in {400, 404, 409, 413, 415, 422, 503}
+    assert issubclass(cls, UnavailableError) <= (problem.status == 503)
+    assert (cls.code, f"urn:activation-ledger:problem:{cls.code}") == (problem.code, problem.type)
+    assert problem.title
+
+
+def test_codes_tell_refusals_apart():
+    """No two reasons share one, but for a class and its own subclasses."""
+    by_code: dict[str, type] = {}
+    for cls in sorted(REFUSALS, key=lambda cls: len(cls.__mro__)):
+        assert issubclass(cls, by_code.setdefault(cls.code, cls)), cls
+
+
+def test_only_what_may_pass_says_when_to_come_back():
+    """Retry-After stands at 503 and nowhere else."""
+    for status in (400, 409, 503):
+        response = problems.respond(problems.Problem("t", "t", status, "d", "c"))
+        assert (status == 503) == ("Retry-After" in response.headers)
+
+
+@get("/fault", sync_to_thread=False)
+def fault() -> None:
+    raise KeyError(CITIZEN)
+
+
+@get("/gateway", sync_to_thread=False)
+def gateway() -> None:
+    raise HTTPException(detail=CITIZEN, status_code=502)
+
+
+@pytest.mark.parametrize("address", ["/fault", "/gateway"])
+def test_a_fault_of_the_program_is_a_problem_that_says_nothing(address, caplog):
+    """The log has what is needed to mend it; the answer does not repeat what an exception holds."""
+    with (
+        create_test_client([fault, gateway], exception_handlers=problems.HANDLERS) as client,
+        caplog.at_level(logging.ERROR),
+    ):
+        response = client.get(address)
+
+    check_problem(response, 500, "internal")
+    assert CITIZEN not in response.text
+    [record] = [record for record in caplog.records if record.name == "api.problems"]
+    assert CITIZEN not in record.getMessage()
+    assert address[1:] in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body"),
+    [
+        ("POST", "/v1/events", report()),
+        ("POST", "/v1/events", [report(), report(citizen=citizen(1))]),
+        ("POST", "/v1/dossiers/lookup", {"citizen": CITIZEN}),
+        ("GET", "/v1/dossiers/00000000-0000-8000-8000-000000000000", None),
+        ("GET", "/v1/dossiers/00000000-0000-8000-8000-000000000000/history", None),
+        ("GET", "/v1/units", None),
+        ("GET", "/v1/units/38", None),
+        ("GET", "/v1/totals", None),
+        ("GET", "/v1/totals?after=1", None),
+        ("GET", "/health/ready", None),
+    ],
+)
+def test_a_database_that_is_away_is_a_problem_that_passes(client, door, method, address, body):
+    """503 with Retry-After while it is away, and an answer when it is back."""
+    client.get("/v1/units")
+    with door.shut():
+        for _ in range(2):
+            response = client.request(method, address, json=body)
+            check_problem(response, 503, "store_unavailable")
+            assert "1" == response.headers["retry-after"]
+    wait_until(lambda: client.request(method, address, json=body).status_code != 503)
+
+
+def test_reports_survive_a_database_that_comes_and_goes(client, door, ledger):
+    """Sent again with the same key until it is answered, each is recorded once, and counted once."""
+    for number in range(10):
+        if number % 3 == 0:
+            door.throw_out()
+        wait_until(lambda: client.post("/v1/events", json=report(citizen=citizen(number))).status_code == 201)  # noqa: B023
+    check_ledger(ledger, length=UNITS + 10)
+
+    wait_until(lambda: client.get(f"/v1/totals?after={UNITS + 10}").status_code == 200)
+    assert 10 == client.get("/v1/totals").json()["sum"]["collected"]

@@ -1,0 +1,231 @@
+"""The real program serves over a real socket, and ends when told to."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
+from tests.conftest import check_ledger
+
+ROOT = Path(__file__).parents[2]
+
+
+class Served(NamedTuple):
+    process: subprocess.Popen
+    client: httpx.Client
+    url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def anybody_left(group: int) -> bool:
+    """Return whether a process of a group is there still."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def command(conninfo, key_file) -> Callable[..., subprocess.Popen]:
+    """Start ``ledger serve`` on the test's database, in a process group of its own."""
+    settings = {
+        "LEDGER_DATABASE_URL": conninfo,
+        "LEDGER_KEY_FILE": str(key_file),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+
+    def start(*arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "api.main", "serve", *arguments],
+            cwd=ROOT,
+            env=environment | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def serve(ledger, command) -> Iterator[Callable[..., Served]]:
+    """Serve, and return when it answers; whatever a test leaves is killed."""
+    served: list[Served] = []
+
+    def start(*arguments: str) -> Served:
+        port = free_port()
+        process = command("--port", str(port), *arguments)
+        url = f"http://127.0.0.1:{port}"
+        served.append(Served(process, httpx.Client(base_url=url, timeout=20), url))
+        wait_until(lambda: answers(served[-1]), 30)
+        return served[-1]
+
+    yield start
+    for process, client, _ in served:
+        client.close()
+        if anybody_left(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def answers(served: Served) -> bool:
+    assert None is served.process.poll(), served.process.stdout.read()
+    try:
+        return served.client.get("/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def end(served: Served, with_signal: signal.Signals = signal.SIGTERM) -> str:
+    """Tell a server to end; return what it said in its life."""
+    served.process.send_signal(with_signal)
+    output, _ = served.process.communicate(timeout=15)
+    assert 0 == served.process.returncode, output
+    wait_until(lambda: not anybody_left(served.process.pid), 2)
+    return output
+
+
+def test_it_records_and_tells_and_ends(serve, ledger):
+    """Record, retry, find, history, totals; then SIGTERM ends it within seconds, with nobody left behind."""
+    served = serve()
+    client = served.client
+    sent = report(note="hẹn lại")
+    first = client.post("/v1/events", json=sent)
+    again = client.post("/v1/events", json=sent)
+    found = client.post("/v1/dossiers/lookup", json={"citizen": CITIZEN}).json()["dossier_id"]
+    history = client.get(f"/v1/dossiers/{found}/history").json()
+    totals = client.get("/v1/totals", params={"after": first.json()["position"]}).json()
+
+    assert (201, 201) == (first.status_code, again.status_code)
+    assert first.json() | {"duplicate": True} == again.json()
+    assert ["hẹn lại"] == [event["note"] for event in history["events"]]
+    assert 1 == totals["sum"]["collected"]
+
+    began = time.monotonic()
+    output = end(served)
+    assert 10 > time.monotonic() - began
+    assert f"serving at {served.url}" in output
+    assert CITIZEN not in output
+    assert "Traceback" not in output
+    check_ledger(ledger, length=UNITS + 1)
+
+
+def test_bad_input_is_a_problem_on_the_wire_too(serve, ledger):
+    """What the server itself reads of a request has no other rules; it goes on afterwards."""
+    served = serve()
+    client = served.client
+    for content, status, code in (
+        (b"", 400, "invalid_json"),
+        (b"[" * 100_000, 400, "invalid_json"),
+        (b"\xff", 400, "not_utf8"),
+        (b"[" * 2_100_000, 413, "body_too_large"),
+        (b"[" * 20_000_000, 413, "body_too_large"),
+    ):
+        check_problem(client.post("/v1/events", content=content), status, code)
+    check_problem(client.get("/v1/nothing"), 404, "no_such_route")
+    check_problem(client.delete("/v1/events"), 405, "method_not_allowed")
+
+    # Without a length, in pieces.
+    check_problem(
+        client.post("/v1/events", content=(b"[" * 100_000 for _ in range(30))), 413, "body_too_large"
+    )
+    # A client that goes away in the middle of its body.
+    with socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1]))) as line:
+        line.sendall(b'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"key":')
+
+    assert 201 == client.post("/v1/events", json=report()).status_code
+    assert "Traceback" not in end(served)
+    check_ledger(ledger, length=UNITS + 1)
+
+
+def test_two_workers_stay_correct_under_eight_clients(serve, ledger):
+    """All send the same reports and their own, in batches and alone; each is recorded and counted once."""
+    served = serve("--workers", "2")
+    common = [report(citizen=citizen(number)) for number in range(20)]
+
+    def work(worker: int) -> int:
+        own = [report(citizen=citizen(1000 * (worker + 1) + number)) for number in range(20)]
+        new = 0
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            for one, other in zip(own, common, strict=True):
+                several = client.post("/v1/events", json=[one, other])
+                alone = client.post("/v1/events", json=other)
+                assert (200, 201) == (several.status_code, alone.status_code), several.text + alone.text
+                receipts = [*several.json(), alone.json()]
+                assert [1, 1, 1] == [receipt["version"] for receipt in receipts]
+                new += sum(not receipt["duplicate"] for receipt in receipts)
+            after = max(receipt["position"] for receipt in receipts)
+            assert 200 == client.get(f"/v1/totals?after={after}").status_code
+        return new
+
+    with ThreadPoolExecutor(8) as pool:
+        recorded = sum(pool.map(work, range(8)))
+
+    assert 20 + 8 * 20 == recorded
+    assert recorded == served.client.get(f"/v1/totals?after={UNITS + recorded}").json()["sum"]["collected"]
+    end(served)
+    check_ledger(ledger, length=UNITS + recorded)
+
+
+def test_a_database_that_goes_away_is_a_problem_that_passes(serve, door, ledger):
+    """503 with Retry-After while it is away; then reports and totals go on."""
+    served = serve("--workers", "2")
+    client = served.client
+    client.post("/v1/events", json=report())
+    with door.shut():
+        response = client.post("/v1/events", json=report())
+        check_problem(response, 503, "store_unavailable")
+        assert "1" == response.headers["retry-after"]
+        check_problem(client.get("/health/ready"), 503, "store_unavailable")
+        assert 200 == client.get("/health/live").status_code
+    wait_until(lambda: client.post("/v1/events", json=report("b1", level=1)).status_code == 201)
+    wait_until(lambda: client.get(f"/v1/totals?after={UNITS + 2}").status_code == 200)
+
+    assert 2 == client.get("/v1/totals").json()["sum"]["collected"]
+    output = end(served, signal.SIGINT)
+    assert CITIZEN not in output
+    check_ledger(ledger, length=UNITS + 2)
+
+
+def test_a_port_that_is_taken_is_said_clearly(command, ledger):
+    """Wrong use: exit 2, and what to do instead."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = command("--port", str(port))
+        output, _ = process.communicate(timeout=30)
+
+    assert 2 == process.returncode, output
+    assert f"cannot serve on port {port}: another program uses it; choose another with --port" in " ".join(
+        output.split()
+    )
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+def test_no_host_but_this_machine_is_served(command, ledger, host):
+    """Until access control is built."""
+    process = command("--host", host, "--port", str(free_port()))
+    output, _ = process.communicate(timeout=30)
+
+    assert 2 == process.returncode, output
+    assert f"will not serve on {host}" in " ".join(output.split())
