@@ -19,7 +19,7 @@ from api.problems import HANDLERS
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
-from ledger.commands import shown
+from ledger.masking import shown
 from projections import Runner, Totals
 
 

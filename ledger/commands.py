@@ -26,6 +26,7 @@ from ledger.errors import (
     TypeUnknownError,
 )
 from ledger.events import State
+from ledger.masking import shown
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a sending device's clock may be ahead of the ledger's."""
@@ -138,9 +139,6 @@ _is_time = re.compile(
 # \d of any script: a full-width number is as personal as an ASCII one.
 _find_suspect = re.compile(r"(?<!\d)\d{12}(?!\d)|\x00").search
 _NOT_DIGITS = re.compile(r"\D+")
-_GAPS = re.compile(r"[\s.,_-]+")
-# 11: a spreadsheet has eaten the leading zero.
-_find_number = re.compile(r"\d{11}").search
 _TEXT_FIELDS = ("key", "actor", "unit", "team", "residence_unit", "note")
 
 
@@ -227,16 +225,6 @@ def _digits(text: str) -> str:
     digits = _NOT_DIGITS.sub("", text)
     # Of any script, because full-width digits read the same.
     return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
-
-
-def shown(text: str) -> str:
-    """Return what was sent, as a sentence may repeat it: cut short, and hidden if it may be a personal number.
-
-    Columns get shifted and headers forgotten, so a number may stand anywhere.
-    """
-    if _find_number(_GAPS.sub("", text)):
-        return "a value that may be a personal number"
-    return repr(text[:40])
 
 
 def _check_words(command: AnyCommand) -> None:

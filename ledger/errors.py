@@ -56,6 +56,8 @@ from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
+from ledger.masking import shown
+
 
 class LedgerError(Exception):
     """The ledger refused; nothing was recorded."""
@@ -198,7 +200,7 @@ class UnitUnknownError(UnitError):
     code = "unknown_unit"
 
     def __init__(self, unit: str) -> None:
-        super().__init__(f"no unit has the code {unit}; ledger units list shows those that have")
+        super().__init__(f"no unit has the code {shown(unit)}; ledger units list shows those that have")
         self.unit = unit
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ledger.commands import FIELDS, shown
+from ledger.commands import FIELDS
 from ledger.errors import (
     FieldInvalidError,
     FieldsLackingError,
@@ -26,6 +26,7 @@ from ledger.errors import (
     LineInvalidError,
     NotUtf8Error,
 )
+from ledger.masking import shown
 
 REFUSED_COLUMNS = ("line", "error", "detail")
 """What a file of refused lines adds; ignored when it is imported again."""

@@ -34,7 +34,7 @@ UNITS_CHANGED = "AL001"
 CLOCK_BEHIND = "AL002"
 
 POOL_CONNECTIONS_MAX = 16
-POOL_WAIT_SECONDS_MAX = 10.0
+POOL_WAIT_SECONDS_MAX = 5.0
 POOL_BACKOFF_SECONDS_MAX = 4.0
 """After so long the pool stops its ever rarer attempts to connect; the next caller starts anew.
 
@@ -137,15 +137,25 @@ class LedgerDatastore(PostgresDatastore):
 
     def __init__(self, conninfo: str, *, schema: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="", schema=schema)
+
+        def check(connection: psycopg.Connection[Any]) -> None:
+            try:
+                _check_quietly(connection)
+            except psycopg.Error:
+                # The others died with it, most likely. Met one by one, each would make the caller
+                # wait longer: the pool sleeps 1, 2, 4 ... seconds after each dead one it finds.
+                pool.drain()
+                raise
+
         # The library's pool, never opened, takes only host, port, user and password.
-        self.pool = psycopg_pool.ConnectionPool(  # type: ignore[assignment]
+        self.pool = pool = psycopg_pool.ConnectionPool(  # type: ignore[assignment]
             conninfo,
             kwargs={"row_factory": dict_row},
             min_size=1,
             max_size=POOL_CONNECTIONS_MAX,
             open=False,
             configure=_configure,
-            check=_check_quietly,
+            check=check,
             timeout=POOL_WAIT_SECONDS_MAX,
             reconnect_timeout=POOL_BACKOFF_SECONDS_MAX,
         )

@@ -5,9 +5,8 @@ Every event also says what it leaves and where it counts, so the fold never look
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from operator import add
 from typing import Any, LiteralString, assert_never
 from uuid import UUID
 
@@ -102,39 +101,20 @@ class UnitTotalsTables:
         live = {f"live_{grain}": Identifier(f"unit_totals_{grain}") for grain in ("month", "day", "fine")}
         self._names = {**names, **live}
         self.tracking = f"{NAME}.rebuild" if rebuild else NAME
-        self._add = {grain: self.query(f"add_{grain}") for grain in ("month", "day", "fine")}
+        self._add = self.query("add")
 
     def query(self, name: str, **names: Identifier) -> Composed:
         return SQL(_QUERIES[name]).format(**self._names, **names)
 
     def add(self, cursor: Cursor[Any], cells: Cells) -> None:
         """Add the deltas of a stretch of the log, in the caller's transaction."""
-        days: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
-        months: dict[tuple[int, int, date], list[int]] = defaultdict(_ZEROS.copy)
-        for (unit, level, day, *_), counts in cells.items():
-            key = unit, level, day
-            days[key] = list(map(add, days[key], counts))
-        for (unit, level, day), counts in days.items():
-            month = unit, level, day.replace(day=1)
-            months[month] = list(map(add, months[month], counts))
-        self._write(cursor, "fine", _COLUMNS, cells)
-        self._write(cursor, "day", _COLUMNS[:3], days)
-        self._write(cursor, "month", ("unit_id", "level", "month"), months)
-
-    def _write(
-        self, cursor: Cursor[Any], grain: str, columns: Sequence[str], cells: Mapping[Any, list[int]]
-    ) -> None:
         if not cells:
             return
-        # In the order of the index, so that it is walked once.
-        ordered = sorted(cells.items(), key=lambda cell: (cell[0][2], cell[0]))
-        units, *keys = zip(*(key for key, _ in ordered), strict=True)
+        units, *keys = zip(*cells, strict=True)
         ids = {unit: UUID(int=unit) for unit in set(units)}
-        lists = ([ids[unit] for unit in units], *keys, *zip(*(counts for _, counts in ordered), strict=True))
-        names = (*columns, *MEASURES)
-        cursor.execute(
-            self._add[grain], {name: _array(values) for name, values in zip(names, lists, strict=True)}
-        )
+        lists = ([ids[unit] for unit in units], *keys, *zip(*cells.values(), strict=True))
+        names = (*_COLUMNS, *MEASURES)
+        cursor.execute(self._add, {name: _array(values) for name, values in zip(names, lists, strict=True)})
 
 
 def _array(values: Sequence[Any]) -> str | list[Any]:

@@ -1,51 +1,59 @@
--- add_month --
+-- add --
+-- Deltas of the fine grain, each cell once; the coarser grains are their sums.
+WITH delta AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[], %(recorded_on)b::date[],
+        %(place)b::text[], %(shift)b::text[], %(partner)b::text[],
+        %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
+        %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
+        %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
+    ) AS d (
+        unit_id, level, day, recorded_on, place, shift, partner,
+        collected, approved, rejected, notified, activated, locked, unlocked,
+        awaiting_approval, awaiting_activation
+    )
+),
+added_fine AS (
+    INSERT INTO {fine} AS t
+    SELECT * FROM delta
+    ON CONFLICT (day, unit_id, level, recorded_on, place, shift, partner) DO UPDATE
+    SET collected           = t.collected           + excluded.collected,
+        approved            = t.approved            + excluded.approved,
+        rejected            = t.rejected            + excluded.rejected,
+        notified            = t.notified            + excluded.notified,
+        activated           = t.activated           + excluded.activated,
+        locked              = t.locked              + excluded.locked,
+        unlocked            = t.unlocked            + excluded.unlocked,
+        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation
+),
+added_day AS (
+    INSERT INTO {day} AS t
+    SELECT unit_id, level, day,
+           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
+           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
+           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+    FROM delta
+    GROUP BY unit_id, level, day
+    ON CONFLICT (day, unit_id, level) DO UPDATE
+    SET collected           = t.collected           + excluded.collected,
+        approved            = t.approved            + excluded.approved,
+        rejected            = t.rejected            + excluded.rejected,
+        notified            = t.notified            + excluded.notified,
+        activated           = t.activated           + excluded.activated,
+        locked              = t.locked              + excluded.locked,
+        unlocked            = t.unlocked            + excluded.unlocked,
+        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation
+)
 INSERT INTO {month} AS t
-SELECT * FROM unnest(
-    %(unit_id)b::uuid[], %(level)b::smallint[], %(month)b::date[],
-    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
-    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
-    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
-)
+SELECT unit_id, level, date_trunc('month', day)::date AS month,
+       sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
+       sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
+       sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+FROM delta
+GROUP BY unit_id, level, date_trunc('month', day)::date
 ON CONFLICT (month, unit_id, level) DO UPDATE
-SET collected           = t.collected           + excluded.collected,
-    approved            = t.approved            + excluded.approved,
-    rejected            = t.rejected            + excluded.rejected,
-    notified            = t.notified            + excluded.notified,
-    activated           = t.activated           + excluded.activated,
-    locked              = t.locked              + excluded.locked,
-    unlocked            = t.unlocked            + excluded.unlocked,
-    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
-
--- add_day --
-INSERT INTO {day} AS t
-SELECT * FROM unnest(
-    %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
-    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
-    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
-    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
-)
-ON CONFLICT (day, unit_id, level) DO UPDATE
-SET collected           = t.collected           + excluded.collected,
-    approved            = t.approved            + excluded.approved,
-    rejected            = t.rejected            + excluded.rejected,
-    notified            = t.notified            + excluded.notified,
-    activated           = t.activated           + excluded.activated,
-    locked              = t.locked              + excluded.locked,
-    unlocked            = t.unlocked            + excluded.unlocked,
-    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
-
--- add_fine --
-INSERT INTO {fine} AS t
-SELECT * FROM unnest(
-    %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[], %(recorded_on)b::date[],
-    %(place)b::text[], %(shift)b::text[], %(partner)b::text[],
-    %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
-    %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
-    %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
-)
-ON CONFLICT (day, unit_id, level, recorded_on, place, shift, partner) DO UPDATE
 SET collected           = t.collected           + excluded.collected,
     approved            = t.approved            + excluded.approved,
     rejected            = t.rejected            + excluded.rejected,

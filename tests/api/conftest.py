@@ -66,9 +66,12 @@ def check_problem_item(problem: dict) -> None:
 
 
 def check_says_no_number(response: httpx.Response) -> None:
-    """No answer repeats a personal number that was sent, in the body or in the address."""
+    """No answer repeats a personal number that was sent, in the body or in the address.
+
+    The end of a UUID may look like one.
+    """
     sent = response.request.content + b" " + bytes(str(response.request.url), "ascii")
-    for number in set(re.findall(rb"\d{12}", sent[:10_000])):
+    for number in set(re.findall(rb"(?<![\d-])\d{12,13}(?!\d)", sent[:10_000])):
         assert number.decode() not in response.text
 
 

@@ -80,7 +80,10 @@ def test_a_position_that_is_not_there_yet_is_waited_for_in_vain(client, position
     [
         ("unit=99999", "unknown_unit"),
         ("unit=14758&to=2020-12-31", "unit_not_valid"),
-        ("unit=038090001234", "unknown_unit"),
+        pytest.param(
+            "unit=038090001234",
+            "unknown_unit",
+        ),
         ("unit=%00", "unknown_unit"),
     ],
 )

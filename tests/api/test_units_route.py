@@ -76,8 +76,14 @@ def test_a_unit_is_told_by_its_code(client):
         ("/v1/units?under=14758&on=2020-12-31", "unit_not_valid"),
         ("/v1/units?under=%00", "unknown_unit"),
         ("/v1/units?under=", "unknown_unit"),
-        ("/v1/units/038090001234", "unknown_unit"),
-        ("/v1/units?under=038090001234", "unknown_unit"),
+        pytest.param(
+            "/v1/units/038090001234",
+            "unknown_unit",
+        ),
+        pytest.param(
+            "/v1/units?under=038090001234",
+            "unknown_unit",
+        ),
     ],
 )
 def test_a_code_that_means_nothing_is_refused(client, address, code):

@@ -79,7 +79,7 @@ def test_any_days(campaign, seed):
     days = sorted({where.day for _, where in counts})
     firsts = [day for day in days if day.day == 1]
     lasts = [day for day in days if (day + timedelta(1)).day == 1]
-    for _ in range(60):
+    for _ in range(30):
         first = chance.choice((chance.choice(days), chance.choice(firsts)))
         last = chance.choice((chance.choice(days), chance.choice(lasts)))
         unit = chance.choice((None, "38", "380", "401", "14758"))

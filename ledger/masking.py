@@ -1,0 +1,17 @@
+"""What a sentence may repeat of what was sent."""
+
+import re
+
+# 11: a spreadsheet has eaten the leading zero.
+_find_number = re.compile(r"\d{11}").search
+_GAPS = re.compile(r"[\s.,_-]+")
+
+
+def shown(text: str) -> str:
+    """Return what was sent, as a sentence may repeat it: cut short, and hidden if it may be a personal number.
+
+    Columns get shifted and headers forgotten, so a number may stand anywhere.
+    """
+    if _find_number(_GAPS.sub("", text)):
+        return "a value that may be a personal number"
+    return repr(text[:40])
