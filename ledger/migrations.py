@@ -85,11 +85,12 @@ def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> lis
 def _migrate(connection: Connection[Any], database: Database, components: Sequence[Component]) -> list[str]:
     connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, database.schema))
     _create_roles(connection, database)
-    names = {
+    names: dict[str, sql.Composable] = {
         "schema": sql.Identifier(database.schema),
         "owner": sql.Identifier(database.owner),
         "writer": sql.Identifier(database.writer),
         "projector": sql.Identifier(database.projector),
+        "channel": sql.Literal(f"{database.schema}.events"),
     }
     _execute(connection, _SCHEMA, names)
     applied = []
@@ -122,8 +123,8 @@ CREATE TABLE IF NOT EXISTS migrations (
 """
 
 
-def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Identifier]) -> None:
-    # The texts ship with the program; the names are checked identifiers.
+def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Composable]) -> None:
+    # The texts ship with the program; the names are made from a checked identifier.
     connection.execute(sql.SQL(text).format(**names))
 
 

@@ -343,6 +343,32 @@ def test_temporary_tables_do_not_deceive_append(writer):
     assert 1 == append(writer, (uuid4(), 1))[0]
 
 
+def test_functions_of_the_projector_do_not_deceive_append(database, writer, operator):
+    """It may create in the ledger's schema; what it creates must never run with the owner's rights."""
+    takeover = "BEGIN EXECUTE 'ALTER TABLE ledger.events DISABLE TRIGGER ALL'; RETURN {}; END"
+    with psycopg.connect(database.as_projector(), autocommit=True) as projector:
+        for name, arguments, returns, value in (
+            ("cardinality", "uuid[]", "int", "pg_catalog.cardinality($1)"),
+            ("cardinality", "bytea[]", "int", "pg_catalog.cardinality($1)"),
+            ("times", "numeric, int", "numeric", "$1 OPERATOR(pg_catalog.*) $2::numeric"),
+            ("joined", "name, text", "text", "$1::text OPERATOR(pg_catalog.||) $2"),
+        ):
+            projector.execute(
+                f"CREATE FUNCTION {name}({arguments}) RETURNS {returns} LANGUAGE plpgsql "
+                f"AS $$ {takeover.format(value)} $$"
+            )
+        projector.execute("CREATE OPERATOR * (FUNCTION = times, LEFTARG = numeric, RIGHTARG = int)")
+        projector.execute("CREATE OPERATOR || (FUNCTION = joined, LEFTARG = name, RIGHTARG = text)")
+    stream = uuid4()
+    append(writer, (stream, 1), citizens=[citizen(stream)])
+    assert b"k" == writer.execute("SELECT claim_key('k')").fetchone()[0]
+    assert {("O",)} == set(
+        operator.execute(
+            "SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'events'::regclass AND NOT tgisinternal"
+        )
+    )
+
+
 def test_roles_own_no_power(operator):
     """None of the three may log in elsewhere as more than it is, or bypass anything."""
     for flags in operator.execute(

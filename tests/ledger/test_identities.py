@@ -54,6 +54,7 @@ CREATE = """
 import sys
 from pathlib import Path
 from ledger.identities import create_key_file, read_key_file
+print("ready", flush=True)
 sys.stdin.readline()
 create_key_file(Path(sys.argv[1]))
 print(read_key_file(Path(sys.argv[1])).check().hex())
@@ -69,6 +70,7 @@ def test_processes_that_create_it_at_once_agree(tmp_path):
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
         for _ in range(4)
     ]
+    assert ["ready\n"] * 4 == [child.stdout.readline() for child in children]
     for child in children:
         child.stdin.write("go\n")
         child.stdin.flush()

@@ -112,6 +112,7 @@ MIGRATE = """
 import sys
 from ledger.database import Database
 from ledger.migrations import migrate
+print("ready", flush=True)
 sys.stdin.readline()
 print(len(migrate(Database(sys.argv[1], sys.argv[2]))))
 """
@@ -124,6 +125,7 @@ def test_six_processes_migrate_at_once(fresh, key_file):
         subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(6)
     ]
+    assert ["ready\n"] * 6 == [child.stdout.readline() for child in children]
     for child in children:
         child.stdin.write("go\n")
         child.stdin.flush()

@@ -56,7 +56,9 @@ CREATE FUNCTION append(
 )
 LANGUAGE plpgsql
 SECURITY DEFINER
-SET search_path FROM CURRENT
+-- Not the ledger's schema: the projector may create in it, and a function of its own that fits the
+-- arguments better than PostgreSQL's would run here with the owner's rights.
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     n          CONSTANT bigint := cardinality(ids);
@@ -77,7 +79,7 @@ BEGIN
     -- that fills later; a rolled-back append gives its numbers back.
     SELECT size, head.recorded_at, units_version
     INTO STRICT old_size, old_time, old_units
-    FROM head
+    FROM {schema}.head
     FOR UPDATE;
 
     IF units_seen <> old_units THEN
@@ -99,13 +101,13 @@ BEGIN
     WHERE id = '00000000-0000-8000-8000-756e69747300';
 
     -- Plain values: a volatile function inside an UPDATE is refused by Citus.
-    UPDATE head
+    UPDATE {schema}.head
     SET size = old_size + n, recorded_at = recorded, units_version = new_units;
 
-    INSERT INTO citizens (lookup, dossier_id, sealed, key)
+    INSERT INTO {schema}.citizens (lookup, dossier_id, sealed, key)
     SELECT * FROM unnest(citizen_lookups, citizen_dossiers, citizen_sealed, citizen_keys);
 
-    INSERT INTO events (
+    INSERT INTO {schema}.events (
         notification_id, originator_id, originator_version, topic, state, recorded_at, leaf
     )
     SELECT old_size + number, id, version, topic, state, recorded,
@@ -124,7 +126,7 @@ BEGIN
          AS batch (id, version, topic, state, number);
 
     -- A hint for followers, nothing more: it can be lost.
-    PERFORM pg_notify(current_schema() || '.events', '');
+    PERFORM pg_notify({channel}, '');
 END
 $$;
 
@@ -133,10 +135,10 @@ CREATE FUNCTION claim_key(wanted bytea)
 RETURNS bytea
 LANGUAGE sql
 SECURITY DEFINER
-SET search_path FROM CURRENT
+SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO key_check (value) VALUES (wanted) ON CONFLICT DO NOTHING;
-    SELECT value FROM key_check;
+    INSERT INTO {schema}.key_check (value) VALUES (wanted) ON CONFLICT DO NOTHING;
+    SELECT value FROM {schema}.key_check;
 $$;
 
 CREATE FUNCTION refuse_change()
