@@ -27,7 +27,7 @@ from projections.errors import PoisonEventError, ProjectionStoppedError, Rebuild
 from projections.status import ProjectionStatus, status
 from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
 
-BATCH_EVENTS_MAX = 10_000
+BATCH_EVENTS_MAX = 20_000
 POLL_SECONDS_MAX = 1.0
 RECONNECT_SECONDS_MIN = 0.1
 RECONNECT_SECONDS_MAX = 5.0
@@ -200,8 +200,6 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
             position = 0
             while _head(connection) - position > BATCH_EVENTS_MAX:
                 position = _reach(database, connection, new, _head(connection), on_progress)
-            with connection.transaction():
-                connection.execute(new.query("keep_rebuild"))
             with connection.transaction():
                 # The live runner waits here, so the head of this moment is at or past its position.
                 connection.execute(_QUERIES["lock"], {"name": NAME})

@@ -47,12 +47,12 @@ added_day AS (
         awaiting_activation = t.awaiting_activation + excluded.awaiting_activation
 )
 INSERT INTO {month} AS t
-SELECT unit_id, level, date_trunc('month', day)::date AS month,
+SELECT unit_id, level, date_trunc('month', day::timestamp)::date AS month,
        sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
        sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
        sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
 FROM delta
-GROUP BY unit_id, level, date_trunc('month', day)::date
+GROUP BY unit_id, level, date_trunc('month', day::timestamp)::date
 ON CONFLICT (month, unit_id, level) DO UPDATE
 SET collected           = t.collected           + excluded.collected,
     approved            = t.approved            + excluded.approved,
@@ -65,20 +65,14 @@ SET collected           = t.collected           + excluded.collected,
     awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
 
 -- create_rebuild --
--- Unlogged until it is nearly done: what a crash of the server would empty is begun anew in any case.
 DROP TABLE IF EXISTS {month}, {day}, {fine};
-CREATE UNLOGGED TABLE {month} (LIKE {live_month} INCLUDING ALL);
-CREATE UNLOGGED TABLE {day} (LIKE {live_day} INCLUDING ALL);
-CREATE UNLOGGED TABLE {fine} (LIKE {live_fine} INCLUDING ALL);
+CREATE TABLE {month} (LIKE {live_month} INCLUDING ALL) WITH (fillfactor = 70);
+CREATE TABLE {day} (LIKE {live_day} INCLUDING ALL) WITH (fillfactor = 70);
+CREATE TABLE {fine} (LIKE {live_fine} INCLUDING ALL) WITH (fillfactor = 70);
 GRANT SELECT ON {month}, {day}, {fine} TO {writer};
 DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 INSERT INTO projections (name, position, recorded_at)
 VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
-
--- keep_rebuild --
-ALTER TABLE {month} SET LOGGED;
-ALTER TABLE {day} SET LOGGED;
-ALTER TABLE {fine} SET LOGGED;
 
 -- swap --
 -- In one transaction, with the live tracking row locked: readers see the old tables or the new ones.

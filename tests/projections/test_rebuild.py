@@ -40,11 +40,11 @@ def rows_of_tables(database) -> dict[str, list]:
 
 
 def shape_of_tables(database) -> list:
-    """Return columns, keys, owners and rights: all that a table is but its rows and the names of its indexes."""
+    """Return columns, keys, owners, rights and settings: all that a table is but its rows and the names of its indexes."""
     with psycopg.connect(database.as_operator(), autocommit=True) as connection:
         return connection.execute(
             """
-            SELECT relname, relkind, relowner::regrole::text, relpersistence, relacl::text[],
+            SELECT relname, relkind, relowner::regrole::text, relpersistence, reloptions, relacl::text[],
                    (SELECT array_agg((attname, atttypid::regtype, attnotnull)::text ORDER BY attnum)
                     FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
                    (SELECT array_agg(regexp_replace(pg_get_indexdef(indexrelid), 'INDEX \\S+ ', 'INDEX ')
