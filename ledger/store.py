@@ -1,6 +1,7 @@
 """How events become rows, rows become events, and a batch becomes part of the log."""
 
 import select
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,7 @@ import psycopg
 import psycopg_pool
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import (
+    ApplicationRecorder,
     IntegrityError,
     InterfaceError,
     Mapper,
@@ -19,8 +21,9 @@ from eventsourcing.persistence import (
     OperationalError,
     PersistenceError,
     StoredEvent,
+    Subscription,
 )
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresSubscription
 from psycopg.rows import dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
@@ -46,6 +49,9 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 
 encode = _encoder.encode
 """Return an event as it is stored: JSON, keys in the order of the fields, defaults left out."""
+
+LOOK_SECONDS_MAX = 1.0
+"""How long an event waits for a subscriber whose notification of it was lost."""
 
 Row = tuple[int, UUID, int, str, bytes, datetime]
 """position, stream, version, topic, state, recorded_at: the order in every query of the log."""
@@ -177,6 +183,33 @@ def _check_quietly(connection: psycopg.Connection[Any]) -> None:
         psycopg_pool.ConnectionPool.check_connection(connection)
 
 
+class LedgerSubscription(PostgresSubscription):
+    """eventsourcing's subscription, which takes a notification as the hint that it is.
+
+    The library's own does not see what is committed between its first look and its LISTEN,
+    nor anything whose notification was lost, until the next event; this one looks by itself too.
+    """
+
+    def _listen(self) -> None:
+        try:
+            with self._recorder.datastore.get_connection() as connection:
+                connection.execute(SQL("LISTEN {}").format(Identifier(self._recorder.channel_name)))
+                looked = 0.0
+                while not self._has_been_stopped and not self._thread_error:
+                    if time.monotonic() - looked >= LOOK_SECONDS_MAX:
+                        looked = time.monotonic()
+                        self._has_been_notified.set()
+                    # Short, so that stopping is too.
+                    for _ in connection.notifies(timeout=0.1, stop_after=1):
+                        self._has_been_notified.set()
+                # It goes back to the pool, where nobody would read what it still heard.
+                connection.execute("UNLISTEN *")
+        except BaseException as error:  # noqa: BLE001 - raised where the subscription is read
+            if self._thread_error is None:
+                self._thread_error = error
+            self.stop()
+
+
 class LedgerRecorder(PostgresApplicationRecorder):
     """eventsourcing's application recorder over the ledger's own log.
 
@@ -221,6 +254,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
         first, _ = self.append(batch)
         return list(range(first, first + len(stored_events)))
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Return an iterator over the log after position *gt*, which waits for what comes."""
+        return LedgerSubscription(recorder=self, gt=gt, topics=topics)
 
     def append(self, batch: Batch) -> tuple[int, datetime]:
         """Record a batch, all of it or nothing; return the first position and the time of recording.

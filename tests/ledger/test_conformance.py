@@ -186,6 +186,24 @@ def test_subscription(busy):
     assert list(range(587, 587 + 91)) == seen
 
 
+def test_subscription_without_notifications(busy):
+    """A hint can be lost; the event is not: a subscriber also looks by itself."""
+    channel, busy.recorder.channel_name = busy.recorder.channel_name, "where nothing is ever said"
+    with busy.recorder.subscribe(gt=586 + 90) as subscription:
+        assert "ledger.events" == channel
+        for n in range(3):
+            busy.record(collect(citizen=citizen(100 + n)))
+            assert 586 + 91 + n == next(subscription).id
+
+
+def test_subscription_hears_no_more_when_it_is_closed(busy):
+    """Its connection goes back to the pool, where nobody would read what it heard."""
+    with busy.recorder.subscribe(gt=0) as subscription:
+        next(subscription)
+    with busy.recorder.datastore.get_connection() as connection:
+        assert [] == connection.execute("SELECT pg_listening_channels()").fetchall()
+
+
 def test_fold_of_notifications_is_the_history(busy):
     """Following the log from its beginning ends where each dossier says it is."""
     mapper = EventMapper()
