@@ -1,6 +1,8 @@
 """Which HTTP problem each refusal becomes (RFC 9457). The only module that knows both."""
 
 import logging
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -63,7 +65,9 @@ def problem_of(error: LedgerError | UnavailableError) -> Problem:
 
 
 def respond(problem: Problem) -> Response[Problem]:
-    headers = {"Retry-After": str(RETRY_SECONDS)} if problem.status == 503 else {}
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if problem.status == 503:
+        headers["Retry-After"] = str(RETRY_SECONDS)
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -89,11 +93,20 @@ def _parameters(error: ValidationException) -> str:
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    # Only where and what kind: the text of an exception may hold what was sent.
-    route = getattr(request.scope.get("route_handler"), "fn", None)
-    _log.error("unexpected %s in %s", type(error).__name__, getattr(route, "__name__", "?"), exc_info=error)
+    # The route's template, not the address: a client may put anything into an address.
+    route = request.scope.get("path_template", "(no route)")
+    _log.error("unexpected in %s %s: %s", request.method, route, "; caused by ".join(_traces(error)))
     detail = "an error of the program, which was logged; nothing you sent is at fault"
     return respond(Problem(TYPE_PREFIX + "internal", "Internal error", 500, detail, "internal"))
+
+
+def _traces(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        # Only where and what kind: the text of an exception, which exc_info would print, may hold what was sent.
+        frames = traceback.extract_tb(error.__traceback__)
+        where = " < ".join(f"{frame.name} ({frame.filename}:{frame.lineno})" for frame in reversed(frames))
+        yield f"{type(error).__module__}.{type(error).__qualname__} in {where}"
+        error = error.__cause__ or error.__context__
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
