@@ -21,13 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import campaign as campaigns
-from api.campaign import AHEAD, COLUMNS, NOTICE, Campaign, Row, made_up_name, simulate, write
+from api.campaign import AHEAD, COLUMNS, NOTICE, Campaign, Row, made_up_name, simulate, tables, write
 
 DIGEST = "fe0291d3e906ff7028ab6a0f2a8d089bd98a47d451937cc0e2c7eb80d0081c2f"
 """Of 2,000 dossiers with seed 7, as CSV."""
 
 HANOI = timedelta(hours=7)
-DATA = Path(campaigns.__file__).parents[1] / "ledger" / "data"
+DATA = Path(__file__).parents[2] / "ledger" / "data"
 
 KEY, TYPE, CITIZEN, LEVEL, UNIT, OCCURRED_AT, ACTOR, PLACE, TEAM, PARTNER, RESIDENCE, REASON, NOTE = range(13)
 
@@ -300,7 +300,7 @@ class TestTheShape:
 
     def test_mobile_teams_go_where_no_desk_is(self, rows):
         for row in of_type(rows, "collected"):
-            assert bool(row[TEAM]) == (row[PLACE] in campaigns._MOBILE), row
+            assert bool(row[TEAM]) == (row[PLACE] in tables.MOBILE), row
             assert re.fullmatch(r"[A-Za-z0-9_-]{0,64}", row[TEAM])
             assert row[PARTNER] in PARTNERS
 
