@@ -1,4 +1,10 @@
-"""Bring a database to the schema this program needs: numbered SQL files, applied once each."""
+"""Bring a database to the schema this program needs: numbered SQL files, applied once each.
+
+A component's first migration finds the schema on the search path. Those after it do not,
+and name it with everything they touch: {schema}.events. Whoever migrates may do much, and
+the projector may create in the schema: a function or an operator that it left there, and
+that fits a call better than PostgreSQL's own, would run with the rights of whoever migrates.
+"""
 
 import hashlib
 import re
@@ -69,6 +75,7 @@ def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> lis
             supported, or the database was made by a newer program; says what to do.
     """
     with connect(database.as_operator()) as connection:
+        connection.execute("SET search_path = pg_catalog, pg_temp")
         _check_server(connection)
         try:
             if not missing(connection, database, components):
@@ -96,11 +103,15 @@ def _migrate(connection: Connection[Any], database: Database, components: Sequen
     applied = []
     for component in components:
         for migration in missing(connection, database, (component,)):
+            path = "{schema}" if migration.number == 1 else "pg_catalog"
             _execute(connection, f"SET LOCAL ROLE {{{component.owner}}}", names)
+            _execute(connection, f"SET LOCAL search_path = {path}, pg_temp", names)
             _execute(connection, migration.text, names)
-            _execute(connection, "SET LOCAL ROLE {owner}", names)
+            _execute(connection, "SET LOCAL ROLE {owner}; SET LOCAL search_path = pg_catalog, pg_temp", names)
             connection.execute(
-                "INSERT INTO migrations (component, number, name, sha256) VALUES (%s, %s, %s, %s)",
+                sql.SQL(
+                    "INSERT INTO {schema}.migrations (component, number, name, sha256) VALUES (%s, %s, %s, %s)"
+                ).format(**names),
                 (migration.component, migration.number, migration.name, migration.sha256),
             )
             applied.append(f"{migration.component} {migration.name}")
@@ -112,7 +123,7 @@ CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
 GRANT USAGE ON SCHEMA {schema} TO {writer};
 GRANT USAGE, CREATE ON SCHEMA {schema} TO {projector};
 SET LOCAL ROLE {owner};
-CREATE TABLE IF NOT EXISTS migrations (
+CREATE TABLE IF NOT EXISTS {schema}.migrations (
     component  text        NOT NULL,
     number     int         NOT NULL,
     name       text        NOT NULL,
@@ -165,9 +176,13 @@ def missing(
         StoreNotReadyError: It has some that this program does not know, or knows differently.
     """
     there: dict[tuple[str, int], bytes] = {}
-    [[table]] = connection.execute("SELECT to_regclass(%s)", (f"{database.schema}.migrations",)).fetchall()
-    if table is not None:
-        rows = connection.execute("SELECT component, number, sha256 FROM migrations").fetchall()
+    # Asked by all kinds of connections: whatever their search path, what is meant is found.
+    table = sql.Identifier(database.schema, "migrations")
+    name = table.as_string(connection)
+    [[found]] = connection.execute("SELECT pg_catalog.to_regclass(%s)", (name,)).fetchall()
+    if found is not None:
+        query = sql.SQL("SELECT component, number, sha256 FROM {}").format(table)
+        rows = connection.execute(query).fetchall()
         there = {(component, number): bytes(digest) for component, number, digest in rows}
     lacking = []
     for component in components:

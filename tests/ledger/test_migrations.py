@@ -147,7 +147,7 @@ def test_databases_of_one_server_migrate_at_once(server, schema):
 
 def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
     """A fault in the last of several leaves the database as it was."""
-    fault = migrations.Migration("log", 2, "0002_fault", "CREATE TABLE half (x int); SELECT 1 / 0;")
+    fault = migrations.Migration("log", 2, "0002_fault", "CREATE TABLE {schema}.half (x int); SELECT 1 / 0;")
     monkeypatch.setattr(migrations, "migrations_of", lambda component: [*migrations_of(component), fault])
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate(fresh)
@@ -156,6 +156,47 @@ def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
     assert None is there
     monkeypatch.undo()
     assert ["log 0001_log"] == migrate(fresh)
+
+
+LATER = {
+    "owner": "CREATE TABLE {schema}.tried AS "
+    "SELECT cardinality(ARRAY[gen_random_uuid()]) AS n, 2.0 * 3 AS product, octet_length('x') AS bytes;",
+    "projector": "CREATE TABLE {schema}.tried_too AS SELECT cardinality(ARRAY['x'::bytea]) AS n;",
+}
+"""What a later migration may well do; each call has a planted one that fits better."""
+PLANTED = (
+    ("cardinality", "uuid[]", "int"),
+    ("cardinality", "bytea[]", "int"),
+    ("times", "numeric, int", "numeric"),
+    ("octet_length", "varchar", "int"),
+    # Called by migrate itself.
+    ("pg_has_role", "text, text", "boolean"),
+    ("hashtext", "varchar", "int"),
+    ("to_regclass", "varchar", "regclass"),
+)
+
+
+def test_functions_of_the_projector_are_not_called_by_a_later_migration(fresh, monkeypatch):
+    """It may create in the schema; whoever migrates may do more, and must not run what it left there."""
+    migrate(fresh, COMPONENTS)
+    with psycopg.connect(fresh.as_projector(), autocommit=True) as projector:
+        for name, arguments, returns in PLANTED:
+            projector.execute(
+                f"CREATE FUNCTION {name}({arguments}) RETURNS {returns} LANGUAGE plpgsql "
+                "AS $$ BEGIN RAISE EXCEPTION 'it ran as %', current_user; END $$"
+            )
+        projector.execute("CREATE OPERATOR * (FUNCTION = times, LEFTARG = numeric, RIGHTARG = int)")
+
+    def with_later(component):
+        found = migrations_of(component)
+        later = migrations.Migration(component.name, len(found) + 1, "later", LATER[component.owner])
+        return [*found, later]
+
+    monkeypatch.setattr(migrations, "migrations_of", with_later)
+    assert [f"{component.name} later" for component in COMPONENTS] == migrate(fresh, COMPONENTS)
+    with connect(fresh.as_operator()) as connection:
+        assert [(1, 6, 1)] == connection.execute("SELECT n, product, bytes FROM tried").fetchall()
+        assert [] == migrate(fresh, COMPONENTS)
 
 
 def test_a_newer_database_is_refused(fresh):
