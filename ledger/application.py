@@ -61,6 +61,23 @@ class UnitsLoaded(msgspec.Struct, frozen=True):
     """Of the last unit event; a reader that has it knows these units."""
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """How a ledger was opened, so that another process can open the same."""
+
+    url: str | None
+    home: Path
+    schema: str
+    key_file: Path | None
+
+    def __repr__(self) -> str:
+        # The default would print the URL, which may hold a password.
+        return f"Opening(home={str(self.home)!r}, schema={self.schema!r})"
+
+    def open(self) -> "Ledger":
+        """As ``open_ledger`` does, and with its errors."""
+        return open_ledger(self.url, home=self.home, schema=self.schema, key_file=self.key_file)
+
+
 class Ledger:
     """Commands in, receipts out; safe to share between threads.
 
@@ -75,6 +92,7 @@ class Ledger:
         *,
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], UUID] = uuid_utils.compat.uuid7,
+        opening: Opening | None = None,
     ) -> None:
         """Connect nothing yet; ``open_ledger`` checks the database and the key file first.
 
@@ -82,8 +100,11 @@ class Ledger:
             now: The clock that says what is in the future, with an offset.
             new_id: Ids of new dossiers and units. Time-ordered ones keep an index's hot end
                 small: random ids cost 30 % of the speed at six million events.
+            opening: How ``open_ledger`` opened it.
         """
         self.database = database
+        self.opening = opening
+        """How another process can open it; None for one that was given its parts by hand, a clock say."""
         self.recorder = LedgerRecorder(LedgerDatastore(database.as_writer(), schema=database.schema))
         """eventsourcing's interface to the log: for its followers, repositories and notification logs."""
         self._identities = identities
@@ -423,7 +444,8 @@ def open_ledger(
         database = databases.external(url, schema=schema)
     with connect(database.as_writer()) as connection:
         check_migrated(connection, database, (LOG,))
-    ledger = Ledger(database, read_key_file(key_path), now=now)
+    opening = Opening(url, home, schema, key_file) if now is utc_now else None
+    ledger = Ledger(database, read_key_file(key_path), now=now, opening=opening)
     try:
         ledger.check_key(key_path)
         ledger.tree()

@@ -6,9 +6,10 @@ looked up, so a report that is wrong in itself never touches the database.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, NoReturn
 
 import msgspec
 
@@ -33,6 +34,7 @@ FUTURE_MAX = timedelta(minutes=5)
 KEY_CHARACTERS_MAX = 64
 ACTOR_CHARACTERS_MAX = 64
 UNIT_CHARACTERS_MAX = 32
+TEAM_CHARACTERS_MAX = 64
 NOTE_CHARACTERS_MAX = 500
 
 PLACES = frozenset(
@@ -132,14 +134,16 @@ _TYPES = ("collected", "approved", "rejected", "activated")
 
 _AT_A_UNIT = frozenset(("collected", "activated"))
 _is_citizen = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
-_is_team = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII).fullmatch
+_is_team = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 _is_time = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 ).fullmatch
 # \d of any script: a full-width number is as personal as an ASCII one.
-_find_suspect = re.compile(r"(?<!\d)\d{12}(?!\d)|\x00").search
+_find_number = re.compile(r"(?<!\d)\d{12}(?!\d)").search
 _NOT_DIGITS = re.compile(r"\D+")
 _TEXT_FIELDS = ("key", "actor", "unit", "team", "residence_unit", "note")
+WORDS_REMEMBERED = 50_000
+"""How many codes, of units, officers and teams, are remembered as well-formed; each stands in many reports."""
 
 
 def check(command: AnyCommand, *, now: datetime) -> None:
@@ -156,20 +160,11 @@ def check(command: AnyCommand, *, now: datetime) -> None:
     if type(command.level) is not int or command.level not in (1, 2):
         raise LevelInvalidError(f"level must be 1 or 2, not {shown(str(command.level))}")
     _check_time(command.occurred_at, now)
-    texts = (
-        command.key,
-        command.actor,
-        command.unit,
-        command.team,
-        command.residence_unit,
-        command.note,
-    )
     try:
-        joined = "\n".join(texts)
+        _check_texts(command)
+        _check_choices(command)
     except TypeError:
         _refuse_not_text(command)
-    _check_suspects(command, joined)
-    _check_words(command)
 
 
 def check_citizen(citizen: object) -> None:
@@ -208,17 +203,74 @@ def _check_time(occurred_at: datetime, now: datetime) -> None:
         raise TimeInFutureError(occurred_at, now)
 
 
-def _check_suspects(command: AnyCommand, joined: str) -> None:
-    suspect = _find_suspect(joined)
-    if suspect is None and command.citizen not in _digits(joined):
-        return
+def _check_texts(command: AnyCommand) -> None:
+    try:
+        long = (
+            _line("key", command.key, KEY_CHARACTERS_MAX),
+            _word("actor", command.actor, ACTOR_CHARACTERS_MAX),
+            _word("unit", command.unit, UNIT_CHARACTERS_MAX),
+            _word("team", command.team, TEAM_CHARACTERS_MAX),
+            _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX),
+            _note(command.note),
+        )
+    except FieldInvalidError:
+        _check_own_number(command)
+        raise
+    if any(long):
+        _check_own_number(command)
+    if not command.key:
+        raise FieldMissingError("key")
+    if not command.actor:
+        raise FieldMissingError("actor")
+    if not command.unit and command.TYPE in _AT_A_UNIT:
+        raise FieldMissingError("unit")
+
+
+def _check_own_number(command: AnyCommand) -> None:
+    """Find the citizen's own number however it is spaced or embedded."""
     for name in _TEXT_FIELDS:
-        text: str = getattr(command, name)
-        if "\x00" in text:
-            raise NulCharacterError(name)
-        # The citizen's own number is found however it is spaced or embedded.
-        if _find_suspect(text) or command.citizen in _digits(text):
+        if command.citizen in _digits(getattr(command, name)):
             raise PersonalNumberError(name)
+
+
+def _line(name: str, text: str, characters_max: int) -> bool:
+    """Check a text of one line; return whether it has digits enough to hold a personal number."""
+    if text == "":
+        return False
+    many_digits = _check_numbers(name, text)
+    if len(text) > characters_max:
+        raise FieldInvalidError(name, f"at most {characters_max} characters, this has {len(text)}")
+    # Not printable: control characters, and the halves of characters that UTF-8 cannot store.
+    if not text.isprintable() or text != text.strip():
+        raise FieldInvalidError(name, "holds a control character, or a blank at an end")
+    if name == "team" and not _is_team(text):
+        raise FieldInvalidError("team", "a code of up to 64 letters, digits, - and _")
+    return many_digits
+
+
+# A refusal is never remembered, so nothing that may be personal is.
+_word = lru_cache(WORDS_REMEMBERED, typed=True)(_line)
+
+
+def _note(text: str) -> bool:
+    if text == "":
+        return False
+    many_digits = _check_numbers("note", text)
+    if len(text) > NOTE_CHARACTERS_MAX or not text.strip():
+        raise FieldInvalidError("note", f"at most {NOTE_CHARACTERS_MAX} characters, and not only blanks")
+    if not _is_utf8(text):
+        raise FieldInvalidError("note", "holds half of a character that UTF-8 cannot store")
+    return many_digits
+
+
+def _check_numbers(name: str, text: str) -> bool:
+    if "\x00" in text:
+        raise NulCharacterError(name)
+    if len(_NOT_DIGITS.sub("", text)) < 12:
+        return False
+    if _find_number(text):
+        raise PersonalNumberError(name)
+    return True
 
 
 def _digits(text: str) -> str:
@@ -227,14 +279,7 @@ def _digits(text: str) -> str:
     return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
-def _check_words(command: AnyCommand) -> None:
-    _check_line("key", command.key, KEY_CHARACTERS_MAX, required=True)
-    _check_line("actor", command.actor, ACTOR_CHARACTERS_MAX, required=True)
-    _check_line("unit", command.unit, UNIT_CHARACTERS_MAX, required=command.TYPE in _AT_A_UNIT)
-    if command.residence_unit:
-        _check_line("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX)
-    if command.team and not _is_team(command.team):
-        raise FieldInvalidError("team", "a code of up to 64 letters, digits, - and _")
+def _check_choices(command: AnyCommand) -> None:
     if command.place and command.place not in PLACES:
         raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
     if command.partner and command.partner not in PARTNERS:
@@ -243,22 +288,6 @@ def _check_words(command: AnyCommand) -> None:
         if not command.reason:
             raise FieldMissingError("reason", "a rejection names its reason")
         raise FieldInvalidError("reason", f"must be one of {', '.join(sorted(REJECTION_REASONS))}")
-    if command.note and (len(command.note) > NOTE_CHARACTERS_MAX or not command.note.strip()):
-        raise FieldInvalidError("note", f"at most {NOTE_CHARACTERS_MAX} characters, and not only blanks")
-    if command.note and not _is_utf8(command.note):
-        raise FieldInvalidError("note", "holds half of a character that UTF-8 cannot store")
-
-
-def _check_line(name: str, text: str, characters_max: int, *, required: bool = False) -> None:
-    if not text:
-        if required:
-            raise FieldMissingError(name)
-        return
-    if len(text) > characters_max:
-        raise FieldInvalidError(name, f"at most {characters_max} characters, this has {len(text)}")
-    # Not printable: control characters, and the halves of characters that UTF-8 cannot store.
-    if not text.isprintable() or text != text.strip():
-        raise FieldInvalidError(name, "holds a control character, or a blank at an end")
 
 
 def _is_utf8(text: str) -> bool:
@@ -269,10 +298,11 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _refuse_not_text(command: AnyCommand) -> None:
-    for name in _TEXT_FIELDS:
-        if not isinstance(getattr(command, name), str):
+def _refuse_not_text(command: AnyCommand) -> NoReturn:
+    for name in (*_TEXT_FIELDS, "place", "partner", "reason"):
+        if not isinstance(getattr(command, name, ""), str):
             raise FieldInvalidError(name, "must be text")
+    raise AssertionError("every field is text")
 
 
 def read_report(fields: Mapping[str, object], *, offset: timezone | None = None) -> AnyCommand:
@@ -291,8 +321,7 @@ def read_report(fields: Mapping[str, object], *, offset: timezone | None = None)
         raise FieldUnknownError(
             f"unknown field {shown(min(map(str, unknown)))}; the fields are {', '.join(FIELDS)}"
         )
-    texts = {name: _text(fields, name) for name in FIELDS}
-    return command_of(texts, offset=offset)
+    return command_of([_text(fields, name) for name in FIELDS], offset=offset)
 
 
 _FIELD_SET = frozenset(FIELDS)
@@ -309,30 +338,29 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     raise FieldInvalidError(name, "must be text" + (" or an integer" if name == "level" else ""))
 
 
-def command_of(texts: Mapping[str, str], *, offset: timezone | None = None) -> AnyCommand:
-    """As ``read_report``, for fields that are all present and all text."""
-    kind = texts["type"]
-    level = texts["level"]
+def command_of(texts: Sequence[str], *, offset: timezone | None = None) -> AnyCommand:
+    """As ``read_report``, for fields that are all present and all text, in the order of ``FIELDS``."""
+    key, kind, citizen, level, unit, time, actor, place, team, partner, residence_unit, reason, note = texts
     common = {
-        "key": texts["key"],
-        "citizen": texts["citizen"],
+        "key": key,
+        "citizen": citizen,
         "level": 2 if level == "2" else 1 if level == "1" else _refuse_level(level),
-        "occurred_at": read_time(texts["occurred_at"], offset=offset),
-        "actor": texts["actor"],
-        "unit": texts["unit"],
-        "place": texts["place"],
-        "team": texts["team"],
-        "partner": texts["partner"],
-        "residence_unit": texts["residence_unit"],
-        "note": texts["note"],
+        "occurred_at": read_time(time, offset=offset),
+        "actor": actor,
+        "unit": unit,
+        "place": place,
+        "team": team,
+        "partner": partner,
+        "residence_unit": residence_unit,
+        "note": note,
     }
     command_class = _COMMANDS.get(kind)
     if command_class is not None:
-        if texts["reason"]:
+        if reason:
             raise FieldInvalidError("reason", f"is for rejected, not for {kind}")
         return command_class(**common)  # type: ignore[arg-type]  # All text but the two made above.
     if kind == "rejected":
-        return Reject(reason=texts["reason"], **common)  # type: ignore[arg-type]
+        return Reject(reason=reason, **common)  # type: ignore[arg-type]
     if not kind:
         raise FieldMissingError("type", f"one of {', '.join(_TYPES)}")
     raise TypeUnknownError(f"unknown type {shown(kind)}; the types are {', '.join(_TYPES)}")

@@ -46,7 +46,8 @@ UnavailableError                not a refusal: the answer is not known; try agai
 ├── StoreUnavailableError           store_unavailable
 ├── StoreNotReadyError              store_not_ready
 ├── ClockBehindError                clock_behind
-└── ContentionError                 contention
+├── ContentionError                 contention
+└── ImportBrokenError               import_broken
 
 A code is a contract: programs branch on it and it never changes. The sentence
 is for people, says what to do, and never holds a personal number.
@@ -355,3 +356,9 @@ class ContentionError(UnavailableError):
     """Other writers kept changing the same dossiers or units; nothing was recorded."""
 
     code = "contention"
+
+
+class ImportBrokenError(UnavailableError):
+    """A process of an import ended unexpectedly; importing the file again records the rest."""
+
+    code = "import_broken"

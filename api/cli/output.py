@@ -66,8 +66,8 @@ class Output(msgspec.Struct, frozen=True):
             Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
     @contextmanager
-    def progress(self, what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar while a terminal is attached; yield what to call with done and all."""
+    def progress(self, what: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+        """Show a bar while a terminal is attached; yield what to call with done and all, None if not known yet."""
         if not sys.stderr.isatty():
             yield lambda _done, _all: None
             return

@@ -14,7 +14,7 @@ from api.cli.common import REFUSED, Context, command
 from api.cli.output import note
 from api.cli.units import DAY
 from ledger.errors import FileInvalidError
-from ledger.importing import ImportResult, import_file
+from ledger.importing import LANES_MAX, ImportResult, import_file
 
 
 @command("simulate")
@@ -67,7 +67,14 @@ def _offset(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option(
     "--offset", callback=_offset, metavar="+07:00", help="For times that have no offset; else refused."
 )
-def import_(context: Context, file: str, *, atomic: bool, dry_run: bool, offset: timezone | None) -> None:
+@click.option(
+    "--lanes",
+    type=click.IntRange(1, LANES_MAX),
+    help="How many processes share the work.  [default: as the file and this machine suggest]",
+)
+def import_(
+    context: Context, file: str, *, atomic: bool, dry_run: bool, offset: timezone | None, lanes: int | None
+) -> None:
     """Record the reports of FILE (CSV, or JSON objects a line each); - reads standard input.
 
     The order of the lines does not matter, and importing a file twice records nothing the
@@ -86,6 +93,7 @@ def import_(context: Context, file: str, *, atomic: bool, dry_run: bool, offset:
             atomic=atomic,
             dry_run=dry_run,
             offset=offset,
+            lanes=lanes,
             on_progress=progress,
         )
     _tell(context, result, refused_path, dry_run=dry_run)

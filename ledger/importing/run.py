@@ -1,0 +1,194 @@
+"""Record the reports of a file.
+
+Killed half-way and run again, the result is as if it had run once, because every line has a key.
+"""
+
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import timezone
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ledger.application import Ledger
+from ledger.commands import FIELDS
+from ledger.importing import lane, processes
+from ledger.importing.lane import Job, Met, RefusedLine, Settled
+from ledger.importing.report_files import read_lines
+from ledger.importing.spool import Sorter
+
+LANES_MAX = 4
+"""Appends go one after the other, so more would wait for each other."""
+LANE_BYTES_MIN = 4_000_000
+"""A lane takes most of a second to start: what it gets to do must be worth it. Some 40,000 lines."""
+BUCKET_BYTES = 5_000_000
+"""How much of the file a lane holds in memory, where it takes ten times the space."""
+BUCKETS_MAX = 200
+"""A bucket is a temporary file; of files larger than 4 GB the buckets grow instead."""
+REFUSED_LINES_MAX = 50_000
+"""How many refused lines are held in memory."""
+
+
+class ImportResult(msgspec.Struct, frozen=True):
+    """What an import did. Every line read was recorded, a duplicate, or refused."""
+
+    read: int
+    """Lines with a report; header and blank lines are none."""
+    recorded: int
+    duplicates: int
+    """Lines that were recorded before, by this or another import."""
+    refused: int
+    first_position: int | None
+    """The position of the first event this import recorded; null if none."""
+    last_position: int | None
+    seconds: float
+
+
+def import_file(
+    ledger: Ledger,
+    file: BinaryIO,
+    *,
+    refused_path: Path,
+    atomic: bool = False,
+    dry_run: bool = False,
+    offset: timezone | None = None,
+    lanes: int | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> ImportResult:
+    """Record the reports of a file, CSV or one JSON object a line, dossier by dossier.
+
+    Memory does not grow with the file: what does not fit waits in temporary files that have no name.
+
+    Args:
+        file: Positioned anywhere; one that cannot seek is copied to a temporary file first.
+        refused_path: Where refused lines are written, mode 0600, if there are any. An older
+            file of that name is kept as ``.old``: it may hold corrections not imported yet.
+        atomic: One refusal refuses all; at most 100,000 lines.
+        dry_run: Decide and count, but record nothing.
+        offset: Applied to times without one; without it they are refused.
+        lanes: How many processes share the work; as the file's size and this machine suggest if absent.
+            More than one takes a ledger of ``open_ledger``, and a file that processes can share.
+        on_progress: Called with the number of lines done and of all lines; while the file
+            is being read, with the lines read and None.
+
+    Raises:
+        InputError: The file as a whole cannot be read; nothing was recorded.
+        UnavailableError: The database went away, or a process of the import was killed; what was
+            recorded stays, and importing the file again records the rest.
+    """
+    begun = time.monotonic()
+    with _seekable(file) as source:
+        with closing(read_lines(source)) as lines:
+            next(lines)  # What is wrong with the file as a whole shows at its first line.
+        jobs = _jobs(ledger, source, Job(offset=offset, atomic=atomic, dry_run=dry_run), lanes)
+        work = _Tally(len(jobs), on_progress)
+        if len(jobs) == 1:
+            messages = lane.work(ledger, source, jobs[0])
+        else:
+            assert ledger.opening is not None
+            messages = processes.run(ledger.opening, source.fileno(), jobs)
+        # Where the database goes away, the lanes must end before the caller closes the file.
+        with closing(messages):
+            for message in messages:
+                work.add(message)
+    if work.refused.count:
+        _write_refused(refused_path, work.refused.sorted())
+    return ImportResult(
+        work.read,
+        work.recorded,
+        work.duplicates,
+        work.refused.count,
+        work.first_position,
+        work.last_position,
+        round(time.monotonic() - begun, 3),
+    )
+
+
+class _Tally:
+    """What the lanes have told so far."""
+
+    def __init__(self, lanes: int, on_progress: Callable[[int, int | None], None] | None) -> None:
+        self._reading = lanes
+        self._on_progress = on_progress
+        self.read = 0
+        self.recorded = 0
+        self.duplicates = 0
+        self.refused = Sorter(REFUSED_LINES_MAX)
+        self.first_position: int | None = None
+        self.last_position: int | None = None
+
+    def add(self, message: Met | Settled) -> None:
+        match message:
+            case Met(lines, whole):
+                # Each lane reads all lines, so that the furthest tells how many there are.
+                self.read = max(self.read, lines)
+                self._reading -= whole
+            case Settled():
+                self.recorded += message.recorded
+                self.duplicates += message.duplicates
+                self.refused.add(message.refused)
+                if message.first_position is not None and message.last_position is not None:
+                    self.first_position = min(
+                        self.first_position or message.first_position, message.first_position
+                    )
+                    self.last_position = max(self.last_position or 0, message.last_position)
+        if self._on_progress:
+            done = self.recorded + self.duplicates + self.refused.count
+            if self._reading:
+                self._on_progress(self.read, None)
+            else:
+                self._on_progress(done, self.read)
+
+
+def _jobs(ledger: Ledger, source: BinaryIO, job: Job, lanes: int | None) -> list[Job]:
+    size = source.seek(0, os.SEEK_END)
+    if lanes is None:
+        lanes = max(1, min(LANES_MAX, len(os.sched_getaffinity(0)), size // LANE_BYTES_MIN))
+        # A ledger that was given its parts by hand cannot be opened by another process.
+        if job.atomic or ledger.opening is None or not _is_shared(source):
+            lanes = 1
+    buckets = 1 if job.atomic else min(BUCKETS_MAX, 1 + size // lanes // BUCKET_BYTES)
+    return [
+        msgspec.structs.replace(job, lane=number, lanes=lanes, buckets=buckets) for number in range(lanes)
+    ]
+
+
+def _is_shared(file: BinaryIO) -> bool:
+    try:
+        file.fileno()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
+    if file.seekable():
+        yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        yield copy
+
+
+def _write_refused(path: Path, refused: Iterable[RefusedLine]) -> None:
+    """Write refused lines, by number, so that the file can be corrected and imported as it is.
+
+    Whole or not there: it is made beside and renamed.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("line", *FIELDS, "error", "detail"))
+        writer.writerows((number, *values, code, detail) for number, values, code, detail in refused)
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.old"))
+    draft.rename(path)
