@@ -40,6 +40,7 @@ REQUESTS = 300
 def main(dossiers: int, home: Path | None, json_path: Path | None) -> None:
     """Measure, and print a table."""
     folder = home or Path(tempfile.mkdtemp(prefix="b"))
+    folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
         "dossiers": dossiers,

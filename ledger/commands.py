@@ -141,6 +141,7 @@ _is_time = re.compile(
 # \d of any script: a full-width number is as personal as an ASCII one.
 _find_number = re.compile(r"(?<!\d)\d{12}(?!\d)").search
 _NOT_DIGITS = re.compile(r"\D+")
+_OTHER_BYTES = bytes(set(range(256)) - set(b"0123456789"))
 _TEXT_FIELDS = ("key", "actor", "unit", "team", "residence_unit", "note")
 WORDS_REMEMBERED = 50_000
 """How many codes, of units, officers and teams, are remembered as well-formed; each stands in many reports."""
@@ -266,11 +267,17 @@ def _note(text: str) -> bool:
 def _check_numbers(name: str, text: str) -> bool:
     if "\x00" in text:
         raise NulCharacterError(name)
-    if len(_NOT_DIGITS.sub("", text)) < 12:
+    if _count_digits(text) < 12:
         return False
     if _find_number(text):
         raise PersonalNumberError(name)
     return True
+
+
+def _count_digits(text: str) -> int:
+    if text.isascii():
+        return len(text.encode().translate(None, _OTHER_BYTES))
+    return len(_NOT_DIGITS.sub("", text))
 
 
 def _digits(text: str) -> str:

@@ -46,7 +46,7 @@ class Output(msgspec.Struct, frozen=True):
             return
         table = Table(title=title, title_justify="left", show_footer=total is not None)
         for index, column in enumerate(columns):
-            numeric = bool(rows) and all(isinstance(row[index], int) for row in rows)
+            numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             footer = "" if total is None else _cell(total[index])
             table.add_column(
                 column.replace("_", " "),
