@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -38,6 +39,22 @@ _OPTIONS = (
         "--format", "form", type=click.Choice(["table", "json", "csv"]), help="How to answer; default: table."
     ),
 )
+_GLOBAL = {"database", "home", "schema", "key_file", "form"}
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]  # Not generic in all versions allowed.
+    """A day like 2024-12-09."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write it like 2024-12-09", param, ctx)
+
+
+DAY = Day()
 
 
 class Context(msgspec.Struct):
@@ -131,7 +148,10 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
                 # The reader (head, less) has seen enough.
                 click.get_current_context().exit(0)
 
-        return click.command(name, cls=click.Command, **settings)(global_options(guarded))
+        made = click.command(name, cls=click.Command, **settings)(global_options(guarded))
+        # What is the command's own comes first in its help.
+        made.params.sort(key=lambda parameter: parameter.name in _GLOBAL)
+        return made
 
     return declare
 

@@ -1,16 +1,15 @@
 """Totals, and one dossier's history."""
 
 import sys
-from datetime import datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import click
 import msgspec
 
-from api.cli.common import Context, command
+from api.cli.common import DAY, Context, command
 from api.cli.output import Output
-from api.cli.units import DAY, day_of
 from ledger import History
 from projections import TotalsAnswer, TotalsQuery
 from projections.totals import By
@@ -34,11 +33,11 @@ def totals(
     unit: str | None,
     by: By,
     level: int | None,
-    start: datetime | None,
-    end: datetime | None,
+    start: date | None,
+    end: date | None,
 ) -> None:
     """Count collections, approvals and activations, true for every event recorded before the command began."""
-    query = TotalsQuery(unit=unit, by=by, level=level, from_day=day_of(start), to_day=day_of(end))
+    query = TotalsQuery(unit=unit, by=by, level=level, from_day=start, to_day=end)
     with context.totals() as (_, read):
         answer = read.read(query)
     tell_totals(context.output, answer, by)

@@ -1,7 +1,7 @@
 """Make up a campaign; import reports."""
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import date, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -10,9 +10,8 @@ import click
 from api.campaign import DEFAULT_END, DEFAULT_START, NOTICE, Campaign
 from api.campaign import simulate as simulate_campaign
 from api.campaign import write as write_campaign
-from api.cli.common import REFUSED, Context, command
+from api.cli.common import DAY, REFUSED, Context, command
 from api.cli.output import note
-from api.cli.units import DAY
 from ledger.errors import FileInvalidError
 from ledger.importing import LANES_MAX, ImportResult, import_file
 
@@ -21,14 +20,12 @@ from ledger.importing import LANES_MAX, ImportResult, import_file
 @click.option("--dossiers", type=click.IntRange(1, 4_000_000), required=True, help="How many citizens.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same bytes.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A file .csv, .ndjson or .jsonl.")
-@click.option(
-    "--from", "start", type=DAY, default=DEFAULT_START.isoformat(), show_default=True, help="First day."
-)
-@click.option("--to", "end", type=DAY, default=DEFAULT_END.isoformat(), show_default=True, help="Last day.")
-def simulate(context: Context, dossiers: int, seed: int, out: Path, start: datetime, end: datetime) -> None:
+@click.option("--from", "start", type=DAY, default=DEFAULT_START, show_default=True, help="First day.")
+@click.option("--to", "end", type=DAY, default=DEFAULT_END, show_default=True, help="Last day.")
+def simulate(context: Context, dossiers: int, seed: int, out: Path, start: date, end: date) -> None:
     """Make up a campaign: invented citizens in the real units of Thanh Hoá, in the import format."""
     try:
-        campaign = Campaign(dossiers=dossiers, seed=seed, start=start.date(), end=end.date())
+        campaign = Campaign(dossiers=dossiers, seed=seed, start=start, end=end)
         with context.output.progress("making up", "dossiers") as progress:
             rows = simulate_campaign(campaign, on_progress=lambda done: progress(done, dossiers))
             summary = write_campaign(rows, out)

@@ -1,18 +1,12 @@
 """Units: load and list."""
 
-from datetime import date, datetime
+from datetime import date
 
 import click
 import msgspec
 
-from api.cli.common import Context, command
+from api.cli.common import DAY, Context, command
 from api.units import UnitRow, list_units
-
-DAY = click.DateTime(["%Y-%m-%d"])
-
-
-def day_of(value: datetime | None) -> date | None:
-    return None if value is None else value.date()
 
 
 @click.group("units")
@@ -26,14 +20,14 @@ def units() -> None:
     "--valid-from", type=DAY, required=True, help="First day (Vietnam) on which the units are valid."
 )
 @click.option("--decree", metavar="TEXT", help="The legal basis, for example NQ 1686/NQ-UBTVQH15.")
-def load(context: Context, file: str, valid_from: datetime, decree: str | None) -> None:
+def load(context: Context, file: str, valid_from: date, decree: str | None) -> None:
     """Open the units of FILE, a CSV code,name,level,parent_code; all of them or none.
 
     The same file again changes nothing. With the program come units_2024.csv,
     units_2025-01-01.csv and units_2025.csv: Thanh Hoá; give the bare name.
     """
     with context.ledger() as ledger:
-        loaded = ledger.load_units(file, valid_from=valid_from.date(), decree=decree)
+        loaded = ledger.load_units(file, valid_from=valid_from, decree=decree)
     if context.output.form == "json":
         context.output.document(loaded)
     else:
@@ -43,10 +37,10 @@ def load(context: Context, file: str, valid_from: datetime, decree: str | None) 
 @command("list")
 @click.option("--on", type=DAY, help="The tree valid on this day (Vietnam); default: today.")
 @click.option("--under", metavar="CODE", help="Only this unit and everything under it.")
-def list_(context: Context, on: datetime | None, under: str | None) -> None:
+def list_(context: Context, on: date | None, under: str | None) -> None:
     """List the units valid on a day, parents before children."""
     with context.ledger() as ledger:
-        answer = list_units(ledger, on=day_of(on), under=under)
+        answer = list_units(ledger, on=on, under=under)
     if context.output.form == "json":
         context.output.document(answer)
         return
