@@ -141,20 +141,15 @@ def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Compos
 
 def _create_roles(connection: Connection[Any], database: Database) -> None:
     for role in (database.owner, database.writer, database.projector):
-        # Roles belong to the whole cluster, which the lock does not cover: another database's
-        # migration may create the same one at this moment.
-        connection.execute(
-            sql.SQL(
-                "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN "
-                "CREATE ROLE {role} NOLOGIN; END IF; "
-                "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-            ).format(name=sql.Literal(role), role=sql.Identifier(role))
-        )
+        name = sql.Identifier(role)
+        there = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+        if there is None:
+            _unless_another_does(connection, sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
         # Since PostgreSQL 16 a login with CREATEROLE is a member of what it creates, but may not become it.
         right = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
         [[may]] = connection.execute("SELECT pg_has_role(%s, %s)", (role, right)).fetchall()
         if not may:
-            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+            _unless_another_does(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
     if database.embedded:
         password = conninfo_to_dict(database.conninfo)["password"]
         assert isinstance(password, str)
@@ -165,6 +160,15 @@ def _create_roles(connection: Connection[Any], database: Database) -> None:
             connection.execute(
                 sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
             )
+
+
+def _unless_another_does(connection: Connection[Any], statement: sql.Composed) -> None:
+    """Make or grant a role. Roles belong to the whole cluster, which the lock does not cover.
+
+    Another database's migration may do the same at this moment: we wait for its end, and take what it made.
+    """
+    handler = "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL"
+    connection.execute(sql.SQL("DO $$ BEGIN {}; " + handler + "; END $$").format(statement))
 
 
 def missing(

@@ -110,17 +110,20 @@ def test_log_belongs_to_the_owner(fresh):
 
 MIGRATE = """
 import sys
+from pathlib import Path
+from ledger.application import migrate_ledger
 from ledger.database import Database
-from ledger.migrations import migrate
+from tests.conftest import COMPONENTS
 print("ready", flush=True)
 sys.stdin.readline()
-print(len(migrate(Database(sys.argv[1], sys.argv[2]))))
+print(len(migrate_ledger(Database(sys.argv[1], sys.argv[2]), Path(sys.argv[3]), COMPONENTS)))
 """
 
 
-def test_six_processes_migrate_at_once(fresh, key_file):
-    """One works; the others wait for it and find nothing left to do."""
-    command = [sys.executable, "-B", "-c", MIGRATE, fresh.conninfo, fresh.schema]
+def test_six_processes_migrate_at_once(fresh, tmp_path):
+    """One works; the others wait for it and find nothing left to do. There is one key file, and it fits."""
+    key_path = tmp_path / "ledger.key"
+    command = [sys.executable, "-B", "-c", MIGRATE, fresh.conninfo, fresh.schema, str(key_path)]
     children = [
         subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(6)
@@ -130,7 +133,9 @@ def test_six_processes_migrate_at_once(fresh, key_file):
         child.stdin.write("go\n")
         child.stdin.flush()
     said = sorted(int(child.communicate(timeout=120)[0]) for child in children)
-    assert [0, 0, 0, 0, 0, len(migrations_of(LOG))] == said
+    assert [0, 0, 0, 0, 0, sum(len(migrations_of(component)) for component in COMPONENTS)] == said
+    assert [key_path] == list(tmp_path.iterdir())
+    open_there(fresh, key_path).close()
 
 
 def test_databases_of_one_server_migrate_at_once(server, schema):
