@@ -47,7 +47,8 @@ UnavailableError                not a refusal: the answer is not known; try agai
 ├── StoreNotReadyError              store_not_ready
 ├── ClockBehindError                clock_behind
 ├── ContentionError                 contention
-└── ImportBrokenError               import_broken
+├── ImportBrokenError               import_broken
+└── TemporarySpaceError             no_temporary_space
 
 A code is a contract: programs branch on it and it never changes. The sentence
 is for people, says what to do, and never holds a personal number.
@@ -362,3 +363,9 @@ class ImportBrokenError(UnavailableError):
     """A process of an import ended unexpectedly; importing the file again records the rest."""
 
     code = "import_broken"
+
+
+class TemporarySpaceError(UnavailableError):
+    """There is no room for the temporary files of an import; what was recorded before stays."""
+
+    code = "no_temporary_space"

@@ -75,9 +75,11 @@ def import_(
     """Record the reports of FILE (CSV, or JSON objects a line each); - reads standard input.
 
     The order of the lines does not matter, and importing a file twice records nothing the
-    second time. Refused lines go to FILE.refused.csv, to be corrected and imported as they are.
+    second time. Refused lines go to FILE.refused.csv (import.refused.csv where there is no FILE), to be
+    corrected and imported as they are.
     """
-    refused_path = Path("import.refused.csv") if file == "-" else Path(f"{file}.refused.csv")
+    # Neither beside - nor beside what a shell makes of <(...) is there a place for a file.
+    refused_path = Path(f"{file}.refused.csv" if Path(file).is_file() else "import.refused.csv")
     try:
         source = click.open_file(file, "rb")
     except OSError as error:

@@ -83,12 +83,12 @@ def work(ledger: Ledger, source: BinaryIO, job: Job) -> Generator[Met | Settled,
         BatchTooLargeError: Too many lines for all or nothing; nothing was recorded.
         UnavailableError: The database went away; what was told is safe, and maybe more.
     """
-    buckets = Buckets(job.buckets)
     refused: list[RefusedLine] = []
-    yield from _part(source, job, buckets, refused)
-    yield Settled(refused=refused)
-    for lines in buckets.take():
-        yield from _Recording(ledger, job, spoilt=bool(refused)).run(lines)
+    with Buckets(job.buckets) as buckets:
+        yield from _part(source, job, buckets, refused)
+        yield Settled(refused=refused)
+        for lines in buckets.take():
+            yield from _Recording(ledger, job, spoilt=bool(refused)).run(lines)
 
 
 def _part(source: BinaryIO, job: Job, buckets: Buckets, refused: list[RefusedLine]) -> Iterator[Met]:

@@ -18,10 +18,11 @@ import msgspec
 
 from ledger.application import Ledger
 from ledger.commands import FIELDS
+from ledger.errors import FileInvalidError
 from ledger.importing import lane, processes
 from ledger.importing.lane import Job, Met, RefusedLine, Settled
 from ledger.importing.report_files import read_lines
-from ledger.importing.spool import Sorter
+from ledger.importing.spool import Sorter, spooling
 
 LANES_MAX = 4
 """Appends go one after the other, so more would wait for each other."""
@@ -73,37 +74,40 @@ def import_file(
         dry_run: Decide and count, but record nothing.
         offset: Applied to times without one; without it they are refused.
         lanes: How many processes share the work; as the file's size and this machine suggest if absent.
-            More than one takes a ledger of ``open_ledger``, and a file that processes can share.
+            One does it where it must be all or nothing, where the ledger is none of ``open_ledger``'s,
+            and where the file is one that processes cannot share.
         on_progress: Called with the number of lines done and of all lines; while the file
             is being read, with the lines read and None.
 
     Raises:
-        InputError: The file as a whole cannot be read; nothing was recorded.
+        InputError: The file as a whole cannot be read, or *refused_path* is no place to write to; nothing
+            was recorded.
         UnavailableError: The database went away, or a process of the import was killed; what was
             recorded stays, and importing the file again records the rest.
     """
     begun = time.monotonic()
+    _check_folder(refused_path.parent)
     with _seekable(file) as source:
         with closing(read_lines(source)) as lines:
             next(lines)  # What is wrong with the file as a whole shows at its first line.
         jobs = _jobs(ledger, source, Job(offset=offset, atomic=atomic, dry_run=dry_run), lanes)
-        work = _Tally(len(jobs), on_progress)
         if len(jobs) == 1:
             messages = lane.work(ledger, source, jobs[0])
         else:
             assert ledger.opening is not None
             messages = processes.run(ledger.opening, source.fileno(), jobs)
         # Where the database goes away, the lanes must end before the caller closes the file.
-        with closing(messages):
+        with Sorter(REFUSED_LINES_MAX) as refused, closing(messages):
+            work = _Tally(len(jobs), refused, on_progress)
             for message in messages:
                 work.add(message)
-    if work.refused.count:
-        _write_refused(refused_path, work.refused.sorted())
+            if refused.count:
+                _write_refused(refused_path, refused.sorted())
     return ImportResult(
         work.read,
         work.recorded,
         work.duplicates,
-        work.refused.count,
+        refused.count,
         work.first_position,
         work.last_position,
         round(time.monotonic() - begun, 3),
@@ -113,13 +117,15 @@ def import_file(
 class _Tally:
     """What the lanes have told so far."""
 
-    def __init__(self, lanes: int, on_progress: Callable[[int, int | None], None] | None) -> None:
+    def __init__(
+        self, lanes: int, refused: Sorter, on_progress: Callable[[int, int | None], None] | None
+    ) -> None:
         self._reading = lanes
         self._on_progress = on_progress
         self.read = 0
         self.recorded = 0
         self.duplicates = 0
-        self.refused = Sorter(REFUSED_LINES_MAX)
+        self.refused = refused
         self.first_position: int | None = None
         self.last_position: int | None = None
 
@@ -148,15 +154,24 @@ class _Tally:
 
 def _jobs(ledger: Ledger, source: BinaryIO, job: Job, lanes: int | None) -> list[Job]:
     size = source.seek(0, os.SEEK_END)
-    if lanes is None:
-        lanes = max(1, min(LANES_MAX, len(os.sched_getaffinity(0)), size // LANE_BYTES_MIN))
-        # A ledger that was given its parts by hand cannot be opened by another process.
-        if job.atomic or ledger.opening is None or not _is_shared(source):
-            lanes = 1
+    # A ledger that was given its parts by hand cannot be opened by another process.
+    alone = job.atomic or ledger.opening is None or not _is_shared(source)
+    suggested = min(len(os.sched_getaffinity(0)), size // LANE_BYTES_MIN)
+    lanes = 1 if alone else max(1, min(LANES_MAX, lanes or suggested))
     buckets = 1 if job.atomic else min(BUCKETS_MAX, 1 + size // lanes // BUCKET_BYTES)
     return [
         msgspec.structs.replace(job, lane=number, lanes=lanes, buckets=buckets) for number in range(lanes)
     ]
+
+
+def _check_folder(folder: Path) -> None:
+    # Not when the first line is refused: by then others are recorded, and nobody could say which.
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise FileInvalidError(
+            f"refused lines could not be written to {folder}: {error.strerror}; import from a folder of your own"
+        ) from None
 
 
 def _is_shared(file: BinaryIO) -> bool:
@@ -173,8 +188,9 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
         return
     with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
+        with spooling():
+            shutil.copyfileobj(file, copy)
+            copy.flush()
         yield copy
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta, timezone
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import psycopg
 import pytest
@@ -29,8 +30,9 @@ from ledger.errors import (
     KeyFileMissingError,
     NotUtf8Error,
     StoreUnavailableError,
+    TemporarySpaceError,
 )
-from ledger.importing import ImportResult, import_file, lane, processes, run
+from ledger.importing import ImportResult, import_file, lane, processes, run, spool
 from ledger.store import decode
 from projections import TotalsQuery, catch_up, open_totals
 from tests.conftest import Clock, Server, check_ledger
@@ -450,6 +452,29 @@ class TestAFileThatCannotBeRead:
         assert not refused_path.exists()
 
 
+class TestAPlaceToWrite:
+    def test_for_refused_lines_is_looked_for_first(self, imported, ledger, tmp_path):
+        """Once lines are recorded it is too late to find that nobody can be told which were not."""
+        with pytest.raises(FileInvalidError, match="import from a folder of your own"):
+            import_file(ledger, io.BytesIO(csv_of([row()])), refused_path=tmp_path / "none" / "refused.csv")
+        assert UNITS == ledger.head().position
+
+    def test_for_temporary_files_may_be_full(self, imported, ledger, campaign, monkeypatch):
+        """The kernel says so when it pleases: at the first line or at the last."""
+
+        def full(**_) -> BinaryIO:
+            return Path("/dev/full").open("w+b")
+
+        monkeypatch.setattr(run, "BUCKET_BYTES", 10_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(spool.tempfile, "TemporaryFile", full)
+            patch.setattr(spool, "_RECORD_LINES", 10)
+            with pytest.raises(TemporarySpaceError, match="TMPDIR"):
+                imported(csv_of(campaign))
+        assert UNITS == ledger.head().position
+        assert (len(campaign), len(campaign), 0, 0) == counts(imported(csv_of(campaign)))
+
+
 class TestAtomic:
     def test_records_all_or_nothing(self, imported, ledger, refused_path, campaign):
         bad = row(key="bad", unit="99999")
@@ -578,11 +603,14 @@ class TestLanes:
             monkeypatch.setattr(run, "LANES_MAX", 2)
             monkeypatch.setattr(run.os, "sched_getaffinity", lambda _: range(8))
             assert 2 == len(run._jobs(opened, file, lane.Job(), None))
-            assert 1 == len(run._jobs(opened, file, lane.Job(atomic=True), None))
-            assert 1 == len(run._jobs(ledger, file, lane.Job(), None))
+            assert 1 == len(run._jobs(opened, file, lane.Job(atomic=True), 2))
+            assert 1 == len(run._jobs(ledger, file, lane.Job(), 2))
         assert 1 == len(run._jobs(opened, io.BytesIO(path.read_bytes()), lane.Job(), None))
 
-    def test_bring_back_refused_lines_in_the_order_of_the_file(self, opened, tmp_path, refused_path):
+    def test_bring_back_refused_lines_in_the_order_of_the_file(
+        self, opened, tmp_path, refused_path, monkeypatch
+    ):
+        monkeypatch.setattr(run, "REFUSED_LINES_MAX", 10)
         bad = [bad for bad, _, _ in BAD.values()]
         rows = [replaced(one, citizen=f"0380900{n:05}") for n, one in enumerate([*bad, GOOD] * 5)]
         path = tmp_path / "bad.csv"
