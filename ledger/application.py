@@ -197,7 +197,8 @@ class Ledger:
         dry_run: bool,
     ) -> None:
         desk = Desk(wishes, self._identities, self._new_id)
-        tree = self._tree
+        # Nothing compares the tree of a dry run with the log's, as append does.
+        tree = self.tree() if dry_run else self._tree
         desk.load(self.recorder.read_batch(desk.files))
         desk.decide(desk.files.values(), tree)
         for _ in range(ATTEMPTS_MAX):
