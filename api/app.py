@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler
@@ -46,6 +47,12 @@ def create_app(ledger: Ledger, totals: Totals, runner: Runner, **settings: Any) 
         },
         guards=[refuse_unknown_parameters],
         exception_handlers=HANDLERS,
+        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
+        # Litestar would log exceptions with their texts, and take over the process's logging.
+        logging_config=None,
+        # Said aloud, because the environment would be asked otherwise; a page of debugging shows values.
+        debug=False,
+        pdb_on_exception=False,
         openapi_config=OpenAPIConfig(
             title="Activation ledger",
             version=version("activation-ledger"),

@@ -1,26 +1,59 @@
 """The API under granian: one parent, and workers that each open the ledger and follow the log."""
 
 import errno
+import logging
+import multiprocessing
+import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import msgspec
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from litestar import Litestar
+from litestar.concurrency import set_asyncio_executor
 
 from api.app import create_app
-from ledger import open_ledger
+from ledger import LedgerError, UnavailableError, open_ledger
 from projections import Runner, open_totals
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+THREADS_MAX = 64
+"""Of a worker, for requests. asyncio's own would be 6 on two cores: six requests that wait for a lost
+database would keep all others waiting."""
+STOP_SECONDS_MAX = 10
+"""A worker that has not ended by then, because a client is slow to send its body say, is killed. What it had
+acknowledged is safe."""
 _READY_SECONDS_MAX = 60
+
+LOGGING: dict[str, Any] = {
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    # Standard output is the command's; granian would write there.
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "_granian": {"handlers": ["stderr"], "propagate": False},
+        "granian.access": {"handlers": [], "propagate": False},
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
+
+_log = logging.getLogger(__name__)
+
+
+class ServerEndedError(UnavailableError):
+    """The workers ended though nobody asked them to."""
+
+    code = "server_ended"
 
 
 class ServeSettings(msgspec.Struct, frozen=True):
@@ -34,6 +67,10 @@ class ServeSettings(msgspec.Struct, frozen=True):
     port: int
     workers: int
 
+    def __repr__(self) -> str:
+        # The default would print the URL, which may hold a password.
+        return f"ServeSettings(host={self.host!r}, port={self.port!r}, workers={self.workers!r})"
+
 
 def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests at hand.
@@ -43,6 +80,7 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
 
     Raises:
         ValueError: The host is not loopback, or the port is taken.
+        ServerEndedError: No worker could start, or workers kept ending; the log says why.
     """
     if settings.host not in LOOPBACK:
         raise ValueError(
@@ -52,16 +90,33 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
     _check_port(settings)
     server = Granian(
         "ledger",
-        address=settings.host,
+        address=_address(settings),
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.workers,
         websockets=False,
         log_level=LogLevels.warning,
+        log_dictconfig=LOGGING,
         log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS_MAX,
     )
     Thread(target=_announce, args=(settings, on_ready), daemon=True).start()
-    server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
+    # granian takes the default, which is fork up to Python 3.13: a copy of our threads' locks and connections.
+    default = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
+    except SystemExit as ended:
+        # It also ends so when a worker saw Ctrl-C, which goes to all of them, sooner than the parent.
+        if not server.interrupt_signal:
+            raise ServerEndedError("the server's workers ended; the log says why") from ended
+    finally:
+        multiprocessing.set_start_method(default, force=True)
+
+
+def _address(settings: ServeSettings) -> str:
+    return "127.0.0.1" if settings.host == "localhost" else settings.host
 
 
 def _family(settings: ServeSettings) -> socket.AddressFamily:
@@ -69,10 +124,11 @@ def _family(settings: ServeSettings) -> socket.AddressFamily:
 
 
 def _check_port(settings: ServeSettings) -> None:
+    # granian shares a port with whoever shares theirs: two servers would each get half of the requests.
     with socket.socket(_family(settings)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind((_address(settings), settings.port))
         except OSError as error:
             taken = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
             raise ValueError(
@@ -85,19 +141,28 @@ def _announce(settings: ServeSettings, on_ready: Callable[[str], None]) -> None:
     deadline = time.monotonic() + _READY_SECONDS_MAX
     while time.monotonic() < deadline:
         with socket.socket(_family(settings)) as probe:
-            if probe.connect_ex((settings.host, settings.port)) == 0:
+            if probe.connect_ex((_address(settings), settings.port)) == 0:
                 on_ready(f"http://{host}:{settings.port}")
                 return
         time.sleep(0.1)
 
 
 def load_app(settings: ServeSettings) -> Litestar:
-    """Open the ledger in this process and return the API over it; the server closes it at its end."""
+    """Open the ledger in this process and return the API over it; the server closes it at its end.
+
+    A process that cannot ends with a sentence in the log.
+    """
+    Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    set_asyncio_executor(ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="request"))
     stack = ExitStack()
-    ledger = stack.enter_context(
-        open_ledger(settings.url, home=settings.home, schema=settings.schema, key_file=settings.key_file)
-    )
-    totals = open_totals(ledger)
+    try:
+        ledger = stack.enter_context(
+            open_ledger(settings.url, home=settings.home, schema=settings.schema, key_file=settings.key_file)
+        )
+        totals = open_totals(ledger)
+    except (LedgerError, UnavailableError) as error:
+        _log.critical("a worker cannot open the ledger: %s", error)
+        sys.exit(1)
     runner = Runner(ledger)
 
     @asynccontextmanager
@@ -107,3 +172,13 @@ def load_app(settings: ServeSettings) -> Litestar:
             yield
 
     return create_app(ledger, totals, runner, lifespan=[lifespan])
+
+
+def _end_with_parent() -> None:
+    # A parent that was killed cannot tell its workers: they would hold the port, with nobody to stop them.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS_MAX)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,5 +1,6 @@
 """The real program serves over a real socket, and ends when told to."""
 
+import json
 import os
 import signal
 import socket
@@ -8,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import httpx
 import pytest
 
+from api.server import STOP_SECONDS_MAX, ServeSettings
 from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
 
@@ -24,6 +27,9 @@ class Served(NamedTuple):
     process: subprocess.Popen
     client: httpx.Client
     url: str
+    output: Path
+    log: Path
+    """What is said to the person, and what went wrong."""
 
 
 def free_port() -> int:
@@ -51,13 +57,15 @@ def command(conninfo, key_file) -> Callable[..., subprocess.Popen]:
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
 
-    def start(*arguments: str) -> subprocess.Popen:
+    def start(
+        *arguments: str, stdout: int | IO[str] = subprocess.PIPE, stderr: int | IO[str] = subprocess.STDOUT
+    ) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "api.main", "serve", *arguments],
             cwd=ROOT,
             env=environment | settings,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -66,28 +74,30 @@ def command(conninfo, key_file) -> Callable[..., subprocess.Popen]:
 
 
 @pytest.fixture
-def serve(ledger, command) -> Iterator[Callable[..., Served]]:
-    """Serve, and return when it answers; whatever a test leaves is killed."""
+def serve(ledger, command, tmp_path) -> Iterator[Callable[..., Served]]:
+    """Serve, and return when it answers and has said where; whatever a test leaves is killed."""
     served: list[Served] = []
 
     def start(*arguments: str) -> Served:
         port = free_port()
-        process = command("--port", str(port), *arguments)
+        output, log = tmp_path / f"{port}.out", tmp_path / f"{port}.log"
+        with output.open("w") as stdout, log.open("w") as stderr:
+            process = command("--port", str(port), *arguments, stdout=stdout, stderr=stderr)
         url = f"http://127.0.0.1:{port}"
-        served.append(Served(process, httpx.Client(base_url=url, timeout=20), url))
-        wait_until(lambda: answers(served[-1]), 30)
+        served.append(Served(process, httpx.Client(base_url=url, timeout=20), url, output, log))
+        wait_until(lambda: answers(served[-1]) and "serving at" in log.read_text(), 30)
         return served[-1]
 
     yield start
-    for process, client, _ in served:
+    for process, client, *_ in served:
         client.close()
         if anybody_left(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
 
 
 def answers(served: Served) -> bool:
-    assert None is served.process.poll(), served.process.stdout.read()
+    assert None is served.process.poll(), served.log.read_text()
     try:
         return served.client.get("/health/live").status_code == 200
     except httpx.TransportError:
@@ -95,12 +105,43 @@ def answers(served: Served) -> bool:
 
 
 def end(served: Served, with_signal: signal.Signals = signal.SIGTERM) -> str:
-    """Tell a server to end; return what it said in its life."""
+    """Tell a server to end; return what it logged in its life."""
     served.process.send_signal(with_signal)
-    output, _ = served.process.communicate(timeout=15)
-    assert 0 == served.process.returncode, output
+    served.process.wait(timeout=15)
+    log = served.log.read_text()
+    assert (0, "") == (served.process.returncode, served.output.read_text()), log
     wait_until(lambda: not anybody_left(served.process.pid), 2)
-    return output
+    return log
+
+
+def kill(served: Served) -> None:
+    """Kill the process that was started, and nobody else."""
+    served.process.kill()
+    served.process.wait()
+
+
+def workers(served: Served) -> list[int]:
+    """Return the processes that answer."""
+    parent = served.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def listens(served: Served) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address_of(served)) == 0
+
+
+def address_of(served: Served) -> tuple[str, int]:
+    return "127.0.0.1", int(served.url.rsplit(":", 1)[1])
+
+
+@contextmanager
+def half_sent(served: Served) -> Iterator[socket.socket]:
+    """A client that stays away in the middle of its body."""
+    with socket.create_connection(address_of(served)) as line:
+        line.sendall(b'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"key":')
+        yield line
 
 
 def test_it_records_and_tells_and_ends(serve, ledger):
@@ -148,8 +189,8 @@ def test_bad_input_is_a_problem_on_the_wire_too(serve, ledger):
         client.post("/v1/events", content=(b"[" * 100_000 for _ in range(30))), 413, "body_too_large"
     )
     # A client that goes away in the middle of its body.
-    with socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1]))) as line:
-        line.sendall(b'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"key":')
+    with half_sent(served):
+        pass
 
     assert 201 == client.post("/v1/events", json=report()).status_code
     assert CITIZEN not in end(served)
@@ -190,10 +231,13 @@ def test_a_database_that_goes_away_is_a_problem_that_passes(serve, door, ledger)
     served = serve("--workers", "2")
     client = served.client
     client.post("/v1/events", json=report())
-    with door.shut():
-        response = client.post("/v1/events", json=report())
-        check_problem(response, 503, "store_unavailable")
-        assert "1" == response.headers["retry-after"]
+    with door.shut(), ThreadPoolExecutor(40) as pool:
+        began = time.monotonic()
+        for response in pool.map(lambda _: client.post("/v1/events", json=report()), range(40)):
+            check_problem(response, 503, "store_unavailable")
+            assert "1" == response.headers["retry-after"]
+        # Each waits some seconds for a connection, but not for one another.
+        assert 12 > time.monotonic() - began
         check_problem(client.get("/health/ready"), 503, "store_unavailable")
         assert 200 == client.get("/health/live").status_code
     wait_until(lambda: client.post("/v1/events", json=report("b1", level=1)).status_code == 201)
@@ -203,6 +247,117 @@ def test_a_database_that_goes_away_is_a_problem_that_passes(serve, door, ledger)
     output = end(served, signal.SIGINT)
     assert CITIZEN not in output
     check_ledger(ledger, length=UNITS + 2)
+
+
+def test_readers_that_wait_do_not_delay_a_report(serve):
+    """However many ask for a position that is far ahead; each is told to come back, in its turn."""
+    served = serve()
+    question = b"GET /v1/totals?after=1000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        readers = [stack.enter_context(socket.create_connection(address_of(served))) for _ in range(100)]
+        for reader in readers:
+            reader.sendall(question)
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert 201 == served.client.post("/v1/events", json=report()).status_code
+        # A reader waits 2 seconds.
+        assert 1 > time.monotonic() - began
+        answer = readers[0].makefile("rb").read()
+
+    assert b" 503 " in answer
+    assert b'"code":"not_caught_up"' in answer
+    assert b"retry-after: 1" in answer
+
+
+def test_a_worker_that_is_killed_is_replaced(serve, ledger):
+    """Clients that send again what was not answered find every report recorded, once."""
+    served = serve("--workers", "2")
+
+    def work(number: int) -> None:
+        with httpx.Client(base_url=served.url, timeout=20) as client:
+            for step in range(60):
+                sent = report(citizen=citizen(1000 * number + step))
+                wait_until(lambda: is_recorded(client, sent))
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work, number) for number in range(4)]
+        first, second = workers(served)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: len(set(workers(served)) - {first, second}) == 1)
+        for worked in working:
+            worked.result()
+
+    assert second in workers(served)
+    assert "Unexpected exit from worker" in end(served)
+    check_ledger(ledger, length=UNITS + 4 * 60)
+
+
+def is_recorded(client: httpx.Client, sent: dict) -> bool:
+    try:
+        return client.post("/v1/events", json=sent).status_code == 201
+    except httpx.TransportError:
+        return False
+
+
+def test_the_only_worker_that_is_killed_is_replaced(serve, ledger):
+    """What it had acknowledged is there, and it answers again."""
+    served = serve()
+    first = served.client.post("/v1/events", json=report()).json()
+    os.kill(workers(served)[0], signal.SIGKILL)
+    wait_until(lambda: answers(served))
+
+    assert first | {"duplicate": True} == served.client.post("/v1/events", json=report()).json()
+    end(served)
+    check_ledger(ledger, length=UNITS + 1)
+
+
+def test_a_parent_that_is_killed_leaves_nobody_behind(serve, ledger):
+    """The port is free within seconds, and what was acknowledged is there; so it can be started again at once."""
+    served = serve("--workers", "2")
+    assert 201 == served.client.post("/v1/events", json=report()).status_code
+    kill(served)
+
+    wait_until(lambda: not listens(served), 5)
+    wait_until(lambda: not anybody_left(served.process.pid), 5)
+    check_ledger(ledger, length=UNITS + 1)
+
+
+def test_a_slow_client_does_not_keep_a_killed_server_alive(serve):
+    """A worker that waits for the rest of a body ends all the same."""
+    served = serve()
+    with half_sent(served):
+        assert answers(served)
+        kill(served)
+        wait_until(lambda: not listens(served), 5)
+        wait_until(lambda: not anybody_left(served.process.pid), STOP_SECONDS_MAX + 5)
+
+
+def test_a_worker_that_cannot_open_the_ledger_ends_the_server(serve, key_file):
+    """With a sentence in the log, which is standard error, and the status of what is not available."""
+    served = serve("--format", "json")
+    key_file.chmod(0o644)
+    os.kill(workers(served)[0], signal.SIGKILL)
+    served.process.wait(timeout=30)
+    log = served.log.read_text()
+
+    assert 3 == served.process.returncode, log
+    assert "server_ended" == json.loads(served.output.read_text())["error"]
+    assert f"a worker cannot open the ledger: others than its owner can read the key file {key_file}" in log
+    assert "Traceback" not in log
+    wait_until(lambda: not anybody_left(served.process.pid), 2)
+
+
+def test_this_machine_may_be_called_by_its_name(serve):
+    """The address that is told is the one that was asked for."""
+    served = serve("--host", "localhost")
+    assert f"serving at {served.url.replace('127.0.0.1', 'localhost')} " in end(served)
+
+
+def test_settings_hide_the_password(tmp_path):
+    """They are what a traceback of the server would show."""
+    url = "postgresql://ledger:secret@localhost/ledger"
+    settings = ServeSettings(url, tmp_path, "ledger", None, "127.0.0.1", 8000, 2)
+    assert "ServeSettings(host='127.0.0.1', port=8000, workers=2)" == repr(settings)
 
 
 def test_a_port_that_is_taken_is_said_clearly(command, ledger):
