@@ -14,7 +14,7 @@ from projections.components import COMPONENTS
 from projections.errors import NotCaughtUpError
 from projections.runner import catch_up
 from projections.status import ask
-from projections.unit_totals import MEASURES, NAME
+from projections.unit_totals import MEASURES, NAME, as_array
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 
@@ -70,6 +70,7 @@ class Totals:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._below = _Below(UnitTree(), date.min)
 
     def catch_up(self) -> int:
         """Count every event that the log has now; return the position reached. Raise UnavailableError if it cannot."""
@@ -98,20 +99,18 @@ class Totals:
 
     def _read(self, query: TotalsQuery, tree: UnitTree, day: date) -> TotalsAnswer:
         scope = None if query.unit is None else tree.resolve(query.unit, day)
-        below = _Below(tree, day)
-        parameters = {
-            "units": None if scope is None else sorted(below.members(scope)),
-            "level": query.level,
-        }
+        below = self._below
+        if (below.version, below.day) != (tree.version, day):
+            self._below = below = _Below(tree, day)
         match query.by:
             case "unit":
                 return self._by_unit(query, scope, below)
             case "level":
                 return self._by_level(query, scope, below)
             case "day":
-                return self._by_day(query, parameters)
+                return self._by_day(query, scope, below)
             case "place" | "shift" | "partner":
-                return self._by_part(query, parameters)
+                return self._by_part(query, scope, below)
 
     def _wait(self, after: int, wait_seconds: float) -> None:
         deadline = time.monotonic() + wait_seconds
@@ -129,9 +128,9 @@ class Totals:
 
     def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         children = below.children.get(None if scope is None else scope.id, [])
-        buckets = {member: index for index, child in enumerate(children) for member in below.members(child)}
+        buckets = dict(enumerate(map(below.members, children)))
         if scope is not None:
-            buckets[scope.id] = _REST
+            buckets[_REST] = [scope.id]
         position, recorded_at, rows = self._ask("read_coarse", _coarse(query, scope, buckets))
         found = {part: counts for part, *counts in rows}
         keys = [_unit_key(child) for child in children]
@@ -143,17 +142,15 @@ class Totals:
         return _answer(position, recorded_at, "unit", keys, sums)
 
     def _by_level(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
-        members = [] if scope is None else below.members(scope)
-        position, recorded_at, rows = self._ask(
-            "read_coarse", _coarse(query, scope, dict.fromkeys(members, _REST))
-        )
+        buckets = {} if scope is None else {_REST: below.members(scope)}
+        position, recorded_at, rows = self._ask("read_coarse", _coarse(query, scope, buckets))
         return _answer(
             position, recorded_at, "level", [level for level, *_ in rows], [row[1:] for row in rows]
         )
 
-    def _by_day(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
+    def _by_day(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
-        position, recorded_at, rows = self._ask("read_days", parameters)
+        position, recorded_at, rows = self._ask("read_days", _leaves(query, scope, below))
         asked = [(day, counts) for day, *counts in rows if first <= day < after_last and any(counts)]
         answer = _answer(
             position, recorded_at, "day", [day for day, _ in asked], [counts for _, counts in asked]
@@ -163,10 +160,15 @@ class Totals:
             answer.sum[MEASURES[index]] = sum(counts[index] for _, *counts in rows)
         return answer
 
-    def _by_part(self, query: TotalsQuery, parameters: dict[str, Any]) -> TotalsAnswer:
+    def _by_part(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
-        asked = parameters | {"by": query.by, "from": first, "to": after_last}
-        position, recorded_at, rows = self._ask("read_fine", asked)
+        parameters = _leaves(query, scope, below) | {
+            "by": query.by,
+            "bounded": query.from_day is not None or query.to_day is not None,
+            "from": first,
+            "to": after_last,
+        }
+        position, recorded_at, rows = self._ask("read_fine", parameters)
         told = [(part, counts) for part, *counts in rows if any(counts)]
         return _answer(
             position, recorded_at, query.by, [part for part, _ in told], [counts for _, counts in told]
@@ -183,16 +185,22 @@ _TRACKING = sql.load("projections.sql", "tracking.sql")
 
 
 class _Below:
-    """Who stands under whom on a day."""
+    """Who stands under whom on a day. Most questions are about one day, so the last of these is kept."""
 
     def __init__(self, tree: UnitTree, day: date) -> None:
+        self.version = tree.version
+        self.day = day
         self.children = tree.children_on(day)
+        self._members: dict[UUID, list[UUID]] = {}
 
     def members(self, unit: Unit) -> list[UUID]:
         """Return a unit and everything under it."""
-        found = [unit.id]
-        for member in found:
-            found.extend(child.id for child in self.children.get(member, ()))
+        found = self._members.get(unit.id)
+        if found is None:
+            found = [unit.id]
+            for child in self.children.get(unit.id, ()):
+                found += self.members(child)
+            self._members[unit.id] = found
         return found
 
 
@@ -225,15 +233,19 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _coarse(query: TotalsQuery, scope: Unit | None, buckets: Mapping[UUID, int]) -> dict[str, Any]:
+def _coarse(query: TotalsQuery, scope: Unit | None, buckets: Mapping[int, Sequence[UUID]]) -> dict[str, Any]:
     return {
         "by": query.by,
         "level": query.level,
         "scoped": scope is not None,
-        "members": list(buckets),
-        "buckets": list(buckets.values()),
+        "members": as_array([member for members in buckets.values() for member in members]),
+        "buckets": as_array([bucket for bucket, members in buckets.items() for _ in members]),
         **_edges(query),
     }
+
+
+def _leaves(query: TotalsQuery, scope: Unit | None, below: _Below) -> dict[str, Any]:
+    return {"units": None if scope is None else as_array(below.members(scope)), "level": query.level}
 
 
 def _unit_key(unit: Unit) -> dict[str, str | None]:

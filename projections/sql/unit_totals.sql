@@ -119,7 +119,7 @@ LEFT JOIN (
         WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
            OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
     ) AS parts
-    LEFT JOIN unnest(%(members)b::uuid[], %(buckets)b::int[]) AS tree (member, bucket) ON member = unit_id
+    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
     WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY part
@@ -136,7 +136,7 @@ LEFT JOIN (
            sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
            sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
     FROM unit_totals_day
-    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+    WHERE (%(units)t::uuid[] IS NULL OR unit_id = ANY(%(units)t::uuid[]))
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY day
     ORDER BY day
@@ -158,10 +158,10 @@ LEFT JOIN (
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT *, day >= %(from)b::date AND day < %(to)b::date AS asked
+        SELECT *, NOT %(bounded)b::boolean OR (day >= %(from)b::date AND day < %(to)b::date) AS asked
         FROM unit_totals_fine
     ) AS fine
-    WHERE (%(units)b::uuid[] IS NULL OR unit_id = ANY(%(units)b::uuid[]))
+    WHERE (%(units)t::uuid[] IS NULL OR unit_id = ANY(%(units)t::uuid[]))
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY part
     ORDER BY part

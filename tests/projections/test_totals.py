@@ -273,6 +273,16 @@ def test_unallocated(totals, desk, clock):
     )
 
 
+def test_tree_of_the_last_day_asked_for(totals, ledger, tmp_path):
+    """The rows are the units valid on the last day asked for, whatever day was asked for before."""
+    units = tmp_path / "units.csv"
+    units.write_text("code,name,level,parent_code\n90001,Xã Mới,commune,401\n")
+    ledger.load_units(units, valid_from=date(2024, 12, 1))
+    days = (date(2024, 11, 30), date(2024, 12, 1), date(2024, 11, 30))
+
+    assert [24, 25, 24] == [len(totals.read(TotalsQuery(unit="401", to_day=day)).rows) for day in days]
+
+
 def test_unit_opened_while_asking(totals, ledger, desk, tmp_path, monkeypatch):
     """An answer's tree is not older than its position: a unit opened while asking is in it, with its events."""
     units = tmp_path / "units.csv"
@@ -292,6 +302,21 @@ def test_unit_opened_while_asking(totals, ledger, desk, tmp_path, monkeypatch):
     assert desk.ledger.head().position == answer.position
     assert {"collected": 1, "awaiting_approval": 1} == told(answer.sum)
     assert "90001" in [row["unit"]["code"] for row in answer.rows]
+
+
+# How they are asked.
+
+
+@pytest.mark.parametrize("by", BYS)
+def test_every_question_is_planned_anew(totals, ledger, by):
+    """PostgreSQL plans for the units and days asked for: a plan for any would join each row with each unit."""
+    for _ in range(12):
+        totals.read(TotalsQuery(unit="38", by=by))
+    with ledger.recorder.datastore.get_connection() as connection:
+        prepared = connection.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+
+    assert [] != prepared
+    assert [] == [row["statement"] for row in prepared if "unit_totals" in row["statement"]]
 
 
 # When there is no answer, or an empty one.
