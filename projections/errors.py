@@ -17,6 +17,15 @@ class ProjectionStoppedError(UnavailableError):
     code = "projection_stopped"
 
 
+class PositionLostError(UnavailableError):
+    """Somebody deleted the projection's position; what its tables hold is anybody's guess."""
+
+    code = "position_lost"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the projection {name} has lost its position; run ledger rebuild")
+
+
 class NotCaughtUpError(UnavailableError):
     """The projection has not reached the position asked for yet."""
 

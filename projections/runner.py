@@ -5,12 +5,13 @@ it stands for. A lost notification costs at most a second, because it is only a 
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event, Thread
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 import psycopg
@@ -23,12 +24,20 @@ from ledger.database import Database
 from ledger.events import Recorded
 from ledger.migrations import connect
 from ledger.store import Row, recorded
-from projections.errors import PoisonEventError, ProjectionStoppedError, RebuildRunningError
+from projections.errors import (
+    PoisonEventError,
+    PositionLostError,
+    ProjectionStoppedError,
+    RebuildRunningError,
+)
 from projections.status import ProjectionStatus, status
 from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
 
 BATCH_EVENTS_MAX = 20_000
 POLL_SECONDS_MAX = 1.0
+SILENCE_SECONDS_MAX = 60.0
+"""How long a session that counts may say nothing in a transaction, its host being gone."""
+SWAP_PAUSE_SECONDS = 1.0
 RECONNECT_SECONDS_MIN = 0.1
 RECONNECT_SECONDS_MAX = 5.0
 
@@ -59,6 +68,7 @@ def step(connection: Connection[Any], tables: UnitTotalsTables, ahead: Stretch |
 
     Raises:
         PoisonEventError: The next event cannot be folded; everything before it was.
+        PositionLostError: Nobody knows what was counted.
     """
     limit = BATCH_EVENTS_MAX
     while True:
@@ -73,7 +83,7 @@ def step(connection: Connection[Any], tables: UnitTotalsTables, ahead: Stretch |
 
 def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int, ahead: Stretch | None) -> int:
     with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-        [position] = cursor.execute(_QUERIES["lock"], {"name": tables.tracking}).fetchone() or [0]
+        position = _position(connection, tables, "lock")
         stretch = ahead if ahead and ahead.after == position else _read(connection, position, limit)
         if stretch is None:
             return 0
@@ -123,9 +133,20 @@ def _head(connection: Connection[Any]) -> int:
     return int(head)
 
 
-def _position(connection: Connection[Any], tables: UnitTotalsTables) -> int:
-    row = connection.execute(_QUERIES["position"], {"name": tables.tracking}).fetchone()
-    return row[0] if row else 0
+def _position(
+    connection: Connection[Any], tables: UnitTotalsTables, query: Literal["position", "lock"] = "position"
+) -> int:
+    for (position,) in connection.execute(_QUERIES[query], {"name": tables.tracking}):
+        return int(position)
+    raise PositionLostError(tables.tracking)
+
+
+@contextmanager
+def _session(database: Database) -> Iterator[Connection[Any]]:
+    """Connect as the projector; should this host be lost, the others can go on after a minute."""
+    with connect(database.as_projector()) as connection:
+        connection.execute(_QUERIES["limit_silence"], {"milliseconds": round(1000 * SILENCE_SECONDS_MAX)})
+        yield connection
 
 
 def _reach(
@@ -142,7 +163,7 @@ def _reach(
     position = _position(connection, tables)
     if position >= head:
         return position
-    with connect(database.as_projector()) as reader, ThreadPoolExecutor(1) as pool:
+    with _session(database) as reader, ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(_read, reader, position, BATCH_EVENTS_MAX)
         while position < head:
             stretch = ahead.result()
@@ -169,10 +190,11 @@ def catch_up(database: Database, *, on_progress: Callable[[int, int], None] | No
 
     Raises:
         ProjectionStoppedError: An event cannot be folded.
+        PositionLostError: Nobody knows what was counted.
         StoreUnavailableError: The database cannot be reached.
     """
     tables = UnitTotalsTables()
-    with connect(database.as_projector()) as connection:
+    with _session(database) as connection:
         try:
             return _reach(database, connection, tables, _head(connection), on_progress)
         except PoisonEventError as poison:
@@ -183,8 +205,10 @@ def catch_up(database: Database, *, on_progress: Callable[[int, int], None] | No
 def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | None = None) -> int:
     """Count the whole log again beside the live tables, then swap; return the number of events counted.
 
-    Readers see the old tables until the swap, which is one transaction. A rebuild that is
-    killed leaves the live tables as they were; the next one starts over.
+    Readers see the old tables until the swap, which is one transaction; who may read them
+    is kept. The swap waits, without a bound and without blocking others, for whoever reads
+    them in a long transaction. A rebuild that is killed leaves the live tables as they
+    were; the next one starts over.
 
     Raises:
         RebuildRunningError: Another one is under way.
@@ -192,21 +216,42 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
         StoreUnavailableError: The database cannot be reached.
     """
     new = UnitTotalsTables(rebuild=True)
-    with connect(database.as_projector()) as connection, _alone(connection, database):
+    with _session(database) as connection, _alone(connection, database):
         with connection.transaction():
-            connection.execute(new.query("create_rebuild", writer=Identifier(database.writer)))
+            connection.execute(new.query("create_rebuild"))
         try:
-            # Not until nothing is left: while reports come in, there is always a next event.
-            position = 0
-            while _head(connection) - position > BATCH_EVENTS_MAX:
-                position = _reach(database, connection, new, _head(connection), on_progress)
-            with connection.transaction():
-                # The live runner waits here, so the head of this moment is at or past its position.
-                connection.execute(_QUERIES["lock"], {"name": NAME})
-                position = _reach(database, connection, new, _head(connection), on_progress)
-                connection.execute(new.query("swap"))
+            told = False
+            while True:
+                # Not until nothing is left: while reports come in, there is always a next event.
+                while _head(connection) - _position(connection, new) > BATCH_EVENTS_MAX:
+                    _reach(database, connection, new, _head(connection), on_progress)
+                try:
+                    return _swap(database, connection, new, on_progress)
+                except psycopg.errors.LockNotAvailable:
+                    if not told:
+                        _log.warning("the rebuild waits for a long transaction that reads its tables")
+                        told = True
+                    time.sleep(SWAP_PAUSE_SECONDS)
         except PoisonEventError as poison:
             raise ProjectionStoppedError(f"the rebuild of {NAME} stopped at {poison}") from poison
+
+
+def _swap(
+    database: Database,
+    connection: Connection[Any],
+    new: UnitTotalsTables,
+    on_progress: Callable[[int, int], None] | None,
+) -> int:
+    """Count what is left and put the new tables in the old ones' place.
+
+    Raises:
+        LockNotAvailable: Somebody reads those; nothing was done.
+    """
+    with connection.transaction():
+        # The live runner waits here, so the head of this moment is at or past its position.
+        connection.execute(_QUERIES["lock"], {"name": NAME})
+        position = _reach(database, connection, new, _head(connection), on_progress)
+        connection.execute(new.query("swap"))
     return position
 
 
@@ -274,10 +319,12 @@ class Runner:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with connect(self._database.as_projector()) as connection:
+                with _session(self._database) as connection:
                     self._follow(connection)
             except (UnavailableError, psycopg.Error) as error:
-                _log.warning("projections wait for the database: %s", error)
+                if self._pause < RECONNECT_SECONDS_MAX:
+                    # Said until it is old news: each worker has a runner, and an outage may be long.
+                    _log.warning("projections wait for the database: %s", error)
                 self._stopping.wait(self._pause)
                 self._pause = min(2 * self._pause, RECONNECT_SECONDS_MAX)
             except PoisonEventError as poison:
@@ -290,7 +337,8 @@ class Runner:
         connection.execute(SQL("LISTEN {}").format(Identifier(f"{self._database.schema}.events")))
         while not self._stopping.is_set():
             try:
-                counted = step(connection, tables)
+                # Looked at first, because taking the lock is written to disk, and each worker has a runner.
+                counted = _position(connection, tables) < _head(connection) and step(connection, tables)
                 self._pause = RECONNECT_SECONDS_MIN
                 if counted:
                     continue

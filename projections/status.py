@@ -8,6 +8,8 @@ from psycopg.rows import tuple_row
 
 from ledger import Ledger, sql
 from ledger.store import translated
+from projections.errors import PositionLostError
+from projections.unit_totals import NAME
 
 _QUERIES = sql.load("projections.sql", "tracking.sql")
 
@@ -17,12 +19,12 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
 
     name: str
     position: int
-    """The last event it has counted."""
+    """The last event it has counted; 0 if it was lost."""
     head: int
     """The last event of the log."""
     lag_events: int
     lag_seconds: float
-    """Between the recording of the last event counted and of the last event there is; 0 when caught up."""
+    """How long the oldest event that it has not counted has been waiting; 0 when caught up."""
     error: str | None
     """Why it stopped; null while it runs."""
 
@@ -33,17 +35,10 @@ def status(ledger: Ledger) -> list[ProjectionStatus]:
     Raises:
         UnavailableError: The database cannot be reached.
     """
-    return [
-        ProjectionStatus(
-            name,
-            position,
-            head,
-            head - position,
-            0.0 if head == position else max(0.0, (head_at - at).total_seconds()),
-            error,
-        )
-        for name, position, at, error, head, head_at in ask(ledger, _QUERIES["status"], {})
-    ]
+    [(position, head, error, lag_seconds)] = ask(ledger, _QUERIES["status"], {"name": NAME})
+    if position is None:
+        position, error = 0, str(PositionLostError(NAME))
+    return [ProjectionStatus(NAME, position, head, head - position, lag_seconds, error)]
 
 
 def ask(ledger: Ledger, query: LiteralString, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import msgspec
 from ledger import Ledger, Unit, UnitTree, sql
 from ledger.migrations import check_migrated, connect, migrate
 from projections.components import COMPONENTS
-from projections.errors import NotCaughtUpError
+from projections.errors import NotCaughtUpError, PositionLostError
 from projections.runner import catch_up
 from projections.status import ask
 from projections.unit_totals import MEASURES, NAME, as_array
@@ -84,7 +84,7 @@ class Totals:
         Raises:
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
-            UnavailableError: The database cannot be reached.
+            UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
         if after is not None:
             self._wait(after, wait_seconds)
@@ -123,8 +123,9 @@ class Totals:
 
     def position(self) -> int:
         """Return the last position counted."""
-        [(position,)] = ask(self._ledger, _TRACKING["position"], {"name": NAME})
-        return int(position)
+        for (position,) in ask(self._ledger, _TRACKING["position"], {"name": NAME}):
+            return int(position)
+        raise PositionLostError(NAME)
 
     def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         children = below.children.get(None if scope is None else scope.id, [])
@@ -176,6 +177,8 @@ class Totals:
 
     def _ask(self, name: str, parameters: Mapping[str, Any]) -> tuple[int, datetime, list[tuple[Any, ...]]]:
         rows = ask(self._ledger, _QUERIES[name], parameters)
+        if not rows:
+            raise PositionLostError(NAME)
         # The outer join gives one row of nulls where nothing was counted.
         counted = [row[2:] for row in rows if row[2] is not None]
         return rows[0][0], rows[0][1], counted

@@ -103,8 +103,8 @@ class UnitTotalsTables:
         self.tracking = f"{NAME}.rebuild" if rebuild else NAME
         self._add = self.query("add")
 
-    def query(self, name: str, **names: Identifier) -> Composed:
-        return SQL(_QUERIES[name]).format(**self._names, **names)
+    def query(self, name: str) -> Composed:
+        return SQL(_QUERIES[name]).format(**self._names)
 
     def add(self, cursor: Cursor[Any], cells: Cells) -> None:
         """Add the deltas of a stretch of the log, in the caller's transaction."""

@@ -69,24 +69,55 @@ DROP TABLE IF EXISTS {month}, {day}, {fine};
 CREATE TABLE {month} (LIKE {live_month} INCLUDING ALL) WITH (fillfactor = 70);
 CREATE TABLE {day} (LIKE {live_day} INCLUDING ALL) WITH (fillfactor = 70);
 CREATE TABLE {fine} (LIKE {live_fine} INCLUDING ALL) WITH (fillfactor = 70);
-GRANT SELECT ON {month}, {day}, {fine} TO {writer};
 DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 INSERT INTO projections (name, position, recorded_at)
 VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
 
 -- swap --
 -- In one transaction, with the live tracking row locked: readers see the old tables or the new ones.
+-- While this waits for a reader, all others wait behind it: so it gives up soon (55P03), to be tried again.
+SET LOCAL lock_timeout = '200ms';
+LOCK TABLE {live_month}, {live_day}, {live_fine};
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    -- Who may do what is the operator's to say, also of single columns.
+    FOR statement IN
+        SELECT format(
+            'GRANT %s%s ON %s TO %s%s',
+            privilege_type,
+            '(' || quote_ident(attname) || ')',
+            new,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END
+        )
+        FROM (VALUES ('{live_month}'::regclass, '{month}'), ('{live_day}', '{day}'), ('{live_fine}', '{fine}'))
+             AS tables (live, new),
+             LATERAL (
+                 SELECT relacl AS acl, relowner AS owner, NULL::name AS attname FROM pg_class WHERE oid = live
+                 UNION ALL
+                 SELECT attacl, NULL, attname FROM pg_attribute WHERE attrelid = live
+             ) AS rights,
+             aclexplode(acl)
+        WHERE grantee IS DISTINCT FROM owner
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
 DROP TABLE {live_month}, {live_day}, {live_fine};
 ALTER TABLE {month} RENAME TO {live_month};
 ALTER TABLE {day} RENAME TO {live_day};
 ALTER TABLE {fine} RENAME TO {live_fine};
-UPDATE projections
-SET position    = rebuilt.position,
-    recorded_at = rebuilt.recorded_at,
-    error       = NULL
-FROM projections AS rebuilt
-WHERE projections.name = 'unit_totals'
-  AND rebuilt.name = 'unit_totals.rebuild';
+INSERT INTO projections (name, position, recorded_at)
+SELECT 'unit_totals', position, recorded_at
+FROM projections
+WHERE name = 'unit_totals.rebuild'
+ON CONFLICT (name) DO UPDATE
+SET position    = excluded.position,
+    recorded_at = excluded.recorded_at,
+    error       = NULL;
 DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 
 -- read_coarse --

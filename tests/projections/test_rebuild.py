@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
+from msgspec.structs import replace
 from psycopg import sql
 
 from ledger import Ledger
@@ -282,6 +283,7 @@ DAMAGES = (
     "DELETE FROM unit_totals_month",
     "TRUNCATE unit_totals_fine",
     "UPDATE projections SET position = 3",
+    "DELETE FROM projections",
     "UPDATE projections SET position = 1000000, error = 'somebody meddled'",
 )
 
@@ -312,7 +314,9 @@ def test_poison(ledger, database, operator, totals):
         ProjectionStoppedError, match=f"the rebuild of unit_totals stopped at position {position}: "
     ):
         rebuild(database)
-    assert [told] == status(ledger)
+    [told_later] = status(ledger)
+    assert replace(told, lag_seconds=told_later.lag_seconds) == told_later
+    assert told.lag_seconds < told_later.lag_seconds
     assert (position - 1, 3) == (totals.position(), totals.read(TotalsQuery()).sum["collected"])
 
     mend(ledger, operator, position)
@@ -369,6 +373,58 @@ def test_the_writer_only_reads(ledger, database):
             ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(sql.SQL(statement).format(name, name))
+
+
+def test_rights_are_kept(database, operator):
+    """Whoever was let to read or change the live tables, all of one or a column of it, still is."""
+    # Roles that every server has.
+    operator.execute("GRANT SELECT ON unit_totals_month, unit_totals_day TO pg_monitor")
+    operator.execute("GRANT SELECT ON unit_totals_fine TO pg_read_all_stats WITH GRANT OPTION")
+    operator.execute(
+        "GRANT SELECT (unit_id, collected), UPDATE (collected) ON unit_totals_fine TO pg_monitor"
+    )
+    operator.execute("GRANT SELECT ON unit_totals_day TO PUBLIC")
+    before = rights_of_tables(operator)
+    rebuild(database)
+
+    assert before == rights_of_tables(operator)
+    assert 4 + 2 * 3 < len(before)
+
+
+def rights_of_tables(operator) -> list:
+    return operator.execute(
+        """
+        SELECT relname, attname, acl.*
+        FROM (
+            SELECT oid, relname, NULL AS attname, relacl AS acl FROM pg_class
+            UNION ALL
+            SELECT attrelid, relname, attname, attacl FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
+        ) AS rights, aclexplode(acl) AS acl
+        WHERE oid IN ('unit_totals_month'::regclass, 'unit_totals_day'::regclass, 'unit_totals_fine'::regclass)
+        ORDER BY relname, attname, grantee, privilege_type
+        """
+    ).fetchall()
+
+
+def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):
+    """While a dump of the database reads the tables, other readers and the live runner go on; then the swap comes."""
+    monkeypatch.setattr(runner, "SWAP_PAUSE_SECONDS", 0.05)
+    ledger.record(report(1))
+    catch_up(database)
+    with ThreadPoolExecutor(2) as pool, Runner(ledger):
+        with operator.transaction():
+            operator.execute("SELECT count(*) FROM unit_totals_day")
+            rebuilding = pool.submit(rebuild, database)
+            wait_until(lambda: "waits for a long transaction" in caplog.text)
+            for number in range(2, 12):
+                position = ledger.record(report(number)).position
+                reading = pool.submit(totals.read, TotalsQuery(by="day"), after=position, wait_seconds=5)
+                assert number == reading.result(5).sum["collected"]
+            assert not rebuilding.done()
+        assert UNITS + 11 == rebuilding.result(20)
+
+    assert 1 == caplog.text.count("waits for a long transaction")
+    by_hand.check_totals(database, length=11)
 
 
 def test_prepared_statements_survive(ledger, database):

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from random import Random
-from threading import get_ident
+from threading import Event, get_ident
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
+from msgspec.structs import replace
+from psycopg import Connection
 
 from ledger import Collect, Ledger
 from ledger.migrations import connect
-from projections import ProjectionStoppedError, Runner, TotalsQuery, catch_up, runner, status
-from projections.errors import PoisonEventError
+from projections import ProjectionStoppedError, Runner, TotalsQuery, catch_up, rebuild, runner, status
+from projections.errors import PoisonEventError, PositionLostError
 from projections.unit_totals import UnitTotalsTables
 from tests.conftest import NOW, check_ledger
 from tests.projections import by_hand, campaigns
@@ -83,6 +85,28 @@ def test_behind(ledger):
 
     assert (UNITS, UNITS + 2, 2, None) == (told.position, told.head, told.lag_events, told.error)
     assert 0 < told.lag_seconds < 600
+
+
+def test_behind_after_an_idle_night(ledger, operator):
+    """An event that has just been recorded has waited no longer than that, however old the one before it is."""
+    catch_up(ledger.database)
+    operator.execute("UPDATE projections SET recorded_at = recorded_at - interval '9 hours'")
+    assert 0.0 == status(ledger)[0].lag_seconds
+    position = ledger.record(report(1)).position
+
+    assert 0 < status(ledger)[0].lag_seconds < 600
+    age(operator, position, "2 hours")
+    ledger.record(report(2))
+    assert 7200 < status(ledger)[0].lag_seconds < 7800
+
+
+def age(operator: Connection, position: int, interval: str) -> None:
+    """Let an event have been recorded so much earlier."""
+    operator.execute("SET session_replication_role = replica")
+    operator.execute(
+        "UPDATE events SET recorded_at = recorded_at - %s::interval WHERE notification_id = %s",
+        [interval, position],
+    )
 
 
 @pytest.mark.usefixtures("impatient")
@@ -258,6 +282,37 @@ def test_told_at_once(ledger, totals):
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.usefixtures("impatient")
+def test_idle(ledger, operator):
+    """A runner that finds nothing to count leaves no trace of having looked, not even a lock."""
+
+    def trace():
+        return operator.execute("SELECT ctid::text, xmin::text, xmax::text FROM projections").fetchall()
+
+    with Runner(ledger), Runner(ledger):
+        wait_until(lambda: caught_up(ledger))
+        time.sleep(0.3)
+        before = trace()
+        time.sleep(0.5)
+        assert before == trace()
+
+
+def test_reads_on_by_the_index(database):
+    """The next events are found where they are, without a look at all those before them."""
+    with connect(database.as_projector()) as connection:
+        # The tests' log is so small that reading all of it would be as good.
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute(
+            "EXPLAIN (COSTS OFF) " + runner._QUERIES["read"], {"after": 0, "limit": 10}
+        ).fetchall()
+
+    assert [
+        "Limit",
+        "  ->  Index Scan using events_pkey on events",
+        "        Index Cond: (notification_id > '0'::bigint)",
+    ] == [line for (line,) in plan]
+
+
 def test_lost_notification(ledger, totals, operator):
     """Without any notification an event is counted within about a second, for that is how often a runner looks."""
     definition = operator.execute("SELECT pg_get_functiondef('append'::regproc)").fetchone()[0]
@@ -311,6 +366,76 @@ def test_a_fault_that_stays(ledger, operator, caplog):
         wait_until(lambda: caught_up(ledger))
 
     by_hand.check_totals(ledger.database, length=1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_fault_that_stays_is_old_news(ledger, operator, monkeypatch, caplog):
+    """A runner that has said often enough what it waits for says no more."""
+    monkeypatch.setattr(runner, "RECONNECT_SECONDS_MAX", 0.2)
+    operator.execute("ALTER TABLE unit_totals_day RENAME TO mislaid")
+    ledger.record(report(1))
+    with Runner(ledger), caplog.at_level(logging.WARNING):
+        time.sleep(1)
+
+    # After 0 and 0.1 seconds; then it would be after 0.3, 0.5, 0.7 and 0.9.
+    assert ["WARNING"] == [record.levelname for record in caplog.records]
+
+
+def test_a_host_that_is_lost(ledger, database, monkeypatch, caplog):
+    """A runner that says nothing more, and yet holds the lock, keeps the others waiting for a bounded time."""
+    monkeypatch.setattr(runner, "SILENCE_SECONDS_MAX", 0.5)
+    add = UnitTotalsTables.add
+    silent, found = Event(), Event()
+
+    def add_or_fall_silent(tables, *arguments):
+        add(tables, *arguments)
+        if not silent.is_set():
+            silent.set()
+            found.wait(20)
+
+    monkeypatch.setattr(UnitTotalsTables, "add", add_or_fall_silent)
+    ledger.record(report(1))
+    with Runner(ledger):
+        assert silent.wait(20)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(catch_up, database)
+            try:
+                assert UNITS + 1 == other.result(10)
+            finally:
+                found.set()
+        # And when it finds its voice again, it goes on with the others.
+        ledger.record(report(2))
+        wait_until(lambda: caught_up(ledger))
+
+    assert "idle-in-transaction timeout" in caplog.text
+    by_hand.check_totals(database, length=2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_lost_position(ledger, totals, operator, caplog):
+    """Without a position nobody counts or answers, and everybody says what to do; then they go on."""
+    ledger.record(report(1))
+    catch_up(ledger.database)
+    lost = "the projection unit_totals has lost its position; run ledger rebuild"
+    operator.execute("DELETE FROM projections")
+    with Runner(ledger) as following:
+        wait_until(lambda: lost in caplog.text)
+        assert [(0, UNITS + 1, lost)] == [
+            (told.position, told.head, told.error) for told in following.status()
+        ]
+        for ask in (
+            lambda: catch_up(ledger.database),
+            totals.position,
+            *(lambda by=by: totals.read(TotalsQuery(by=by)) for by in ("unit", "day", "place")),
+        ):
+            with pytest.raises(PositionLostError, match=lost):
+                ask()
+
+        rebuild(ledger.database)
+        position = ledger.record(report(2)).position
+        assert 2 == totals.read(TotalsQuery(), after=position, wait_seconds=20).sum["collected"]
+        assert [None] == [told.error for told in following.status()]
+    by_hand.check_totals(ledger.database, length=2)
 
 
 # An event that cannot be folded.
@@ -381,7 +506,8 @@ def test_poison(ledger, totals, open_again, operator, poison, caplog, name):
         answer = totals.read(TotalsQuery(unit="401"))
 
     assert f"position {position}: " in told.error
-    assert told == told_elsewhere
+    assert replace(told, lag_seconds=told_elsewhere.lag_seconds) == told_elsewhere
+    assert told.lag_seconds < told_elsewhere.lag_seconds
     assert (position - 1, position + 4, 5) == (told.position, told.head, told.lag_events)
     assert (position - 1, 3) == (answer.position, answer.sum["collected"])
     assert [("CRITICAL", f"the projection unit_totals stopped at {told.error}")] == [
