@@ -6,6 +6,7 @@ import msgspec
 
 from ledger import AnyCommand, LedgerError, read_report
 from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
+from ledger.json_objects import check_names
 
 BODY_BYTES_MAX = 2_000_000
 ITEMS_MAX = 1_000
@@ -54,15 +55,21 @@ def _item_or_refusal(item: bytes) -> AnyCommand | LedgerError:
 
 def read_item(body: bytes) -> AnyCommand:
     """Return the report of a JSON object; raise InputError if it is none."""
-    fields = _decode(_object, body)
-    return read_report({name: _scalar(raw) for name, raw in fields.items()})
+    return read_report(_read_object(body))
+
+
+def _read_object(body: bytes) -> dict[str, object]:
+    """Return the fields of a JSON object; () stands for an object or an array where a value belongs."""
+    fields = {name: _scalar(raw) for name, raw in _decode(_object, body).items()}
+    check_names(body, fields)
+    return fields
 
 
 def _scalar(raw: msgspec.Raw) -> object:
     try:
         return _value.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        # An object or an array where a value belongs: the field's own check names the field.
+        # The field's own check names the field.
         return ()
 
 
@@ -82,8 +89,8 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def read_citizen(body: bytes) -> str:
     """Return the number of a look-up's body, {"citizen": "..."}; the ledger checks it."""
-    fields = _decode(_object, body)
+    fields = _read_object(body)
     if set(fields) != {"citizen"}:
         raise JsonInvalidError('expected {"citizen": "12 digits"} and nothing else')
-    number = _scalar(fields["citizen"])
+    number = fields["citizen"]
     return number if isinstance(number, str) else ""

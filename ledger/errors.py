@@ -6,6 +6,7 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── FieldMissingError           missing_field
 │   ├── FieldInvalidError           invalid_field
 │   ├── FieldUnknownError           unknown_column
+│   ├── FieldRepeatedError          repeated_field
 │   ├── CitizenInvalidError         invalid_citizen
 │   ├── LevelInvalidError           invalid_level
 │   ├── TimeInvalidError            invalid_time
@@ -97,6 +98,12 @@ class FieldUnknownError(InputError):
     """A column or field that is not part of the import format."""
 
     code = "unknown_column"
+
+
+class FieldRepeatedError(InputError):
+    """A name stands twice in a JSON object. JSON leaves open which of the two values counts."""
+
+    code = "repeated_field"
 
 
 class CitizenInvalidError(InputError):

@@ -390,6 +390,12 @@ def test_a_bad_lookup_is_one_problem(client, name):
     check_problem(client.post("/v1/dossiers/lookup", json=sent), status, code)
 
 
+def test_a_lookup_with_two_numbers_is_refused(client):
+    """Nobody could tell whose dossier was found."""
+    body = f'{{"citizen":"{citizen(1)}","citizen":"{citizen(2)}"}}'
+    check_problem(client.post("/v1/dossiers/lookup", content=body), 400, "repeated_field")
+
+
 @pytest.mark.parametrize("name", [name for name in BODIES if len(BODIES[name]) < 10_000])
 def test_a_lookup_that_is_no_json_is_one_problem(client, name):
     """As for reports."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.conftest import CITIZEN, UNITS, check_problem, check_problem_item, citizen, report
+from tests.api.conftest import UNITS, check_problem, check_problem_item, citizen, report
 from tests.conftest import check_ledger
 
 STEPS = (
@@ -135,14 +135,19 @@ def test_json_may_be_declared_in_any_way(client, content_type):
     assert 201 == client.post("/v1/events", content=body, headers=headers).status_code
 
 
-def test_the_last_of_two_equal_names_counts(client, ledger):
-    """JSON leaves open what a name that stands twice means; here the last value is read, as most readers do."""
-    body = (
-        b'{"level":3,"citizen":"038090009999",' + client.build_request("POST", "/", json=report()).content[1:]
-    )
-    receipt = client.post("/v1/events", content=body).json()
+@pytest.mark.parametrize(
+    "twice",
+    ['"key":"a1"', '"key":"b1"', '"k\\u0065y":"b1"', '"citizen" : "038090009999"', '"level":3', '"note":1'],
+)
+def test_a_name_that_stands_twice_is_refused(client, ledger, twice):
+    """JSON leaves open which of the two values counts, so nothing is guessed; the rest of an array is answered."""
+    good = client.build_request("POST", "/", json=report(note='mẹ "Lan": 9:00')).content.decode()
+    bad = f"{{{twice},{good[1:]}"
+    check_problem(client.post("/v1/events", content=bad), 400, "repeated_field")
+    check_ledger(ledger, length=UNITS)
+    answers = client.post("/v1/events", content=f"[{bad},{good}]").json()
 
-    assert str(ledger.find(CITIZEN)) == receipt["dossier_id"]
+    assert ["repeated_field", UNITS + 1] == [answers[0]["code"], answers[1]["position"]]
     check_ledger(ledger, length=UNITS + 1)
 
 
