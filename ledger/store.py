@@ -35,6 +35,8 @@ _QUERIES = sql.load("ledger.sql", "log.sql")
 
 UNITS_CHANGED = "AL001"
 CLOCK_BEHIND = "AL002"
+READ_ONLY = "25006"
+"""PostgreSQL's own: a standby, or a primary that was told to write no more, as a failover leaves it."""
 
 POOL_CONNECTIONS_MAX = 16
 POOL_WAIT_SECONDS_MAX = 5.0
@@ -360,6 +362,8 @@ def translated() -> Iterator[None]:
     except PersistenceError as error:
         if sqlstate_of(error) == CLOCK_BEHIND:
             raise ClockBehindError(f"{_first_line(error)}; set the server's clock") from error
+        if sqlstate_of(error) == READ_ONLY:
+            raise StoreUnavailableError(f"PostgreSQL takes no writes: {_first_line(error)}") from error
         raise
 
 

@@ -148,6 +148,17 @@ class Door:
         finally:
             self.admin.execute(f'ALTER DATABASE "{self.name}" WITH ALLOW_CONNECTIONS true')
 
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Let nobody write meanwhile; who is in is thrown out, to come again."""
+        self.admin.execute(f'ALTER DATABASE "{self.name}" SET default_transaction_read_only = on')
+        self.throw_out()
+        try:
+            yield
+        finally:
+            self.admin.execute(f'ALTER DATABASE "{self.name}" RESET default_transaction_read_only')
+            self.throw_out()
+
     def throw_out(self) -> None:
         self.admin.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [self.name]

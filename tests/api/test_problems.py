@@ -120,6 +120,18 @@ def test_a_database_that_is_away_is_a_problem_that_passes(client, door):
         wait_until(lambda: ask(request).status_code != 503)
 
 
+def test_a_database_that_takes_no_writes_is_a_problem_that_passes(client, door, ledger):
+    """As a failover leaves the old primary: it still tells, and reports go in again when it may write."""
+    client.post("/v1/events", json=report("a0", level=1))
+    with door.read_only():
+        wait_until(lambda: client.get("/v1/totals").status_code == 200)
+        for sent in (report(), [report(), report(citizen=citizen(1))]):
+            check_problem(client.post("/v1/events", json=sent), 503, "store_unavailable")
+        assert 1 == client.get("/v1/totals").json()["sum"]["collected"]
+    wait_until(lambda: client.post("/v1/events", json=report()).status_code == 201)
+    check_ledger(ledger, length=UNITS + 2)
+
+
 def test_reports_survive_a_database_that_comes_and_goes(client, door, ledger):
     """Sent again with the same key until it is answered, each is recorded once, and counted once."""
     for number in range(10):
