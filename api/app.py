@@ -1,36 +1,47 @@
 """Put the parts together. Nothing below this module reads the environment."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar
-from litestar.connection import ASGIConnection
-from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
-from litestar.exceptions import ClientException
-from litestar.handlers import BaseRouteHandler
+from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.params import QueryParameter
+from litestar.types import Guard, Message, Receive, Scope, Send
 
+from api.bodies import BodyRequest
 from api.dossiers import DossierController
 from api.events import EventController
 from api.health import index, live, ready
+from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
-from ledger.masking import shown
 from projections import Runner, Totals
 
 
-def create_app(ledger: Ledger, totals: Totals, runner: Runner, **settings: Any) -> Litestar:
+class Api(Litestar):
+    """An application that tells the head of whatever can be got (RFC 9110); the server leaves the body out."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        if scope["type"] == ScopeType.HTTP and scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        await super().__call__(scope, receive, send)
+
+
+def create_app(
+    ledger: Ledger, totals: Totals, runner: Runner, *, guards: Sequence[Guard] = (), **settings: Any
+) -> Litestar:
     """Return the API over parts that somebody else opens and closes.
 
     Args:
+        guards: Asked first, before each answer.
         settings: More of Litestar's own, a lifespan say.
     """
-    return Litestar(
+    return Api(
         route_handlers=[
             index,
             live,
@@ -45,9 +56,10 @@ def create_app(ledger: Ledger, totals: Totals, runner: Runner, **settings: Any) 
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
         },
-        guards=[refuse_unknown_parameters],
+        guards=[*guards, refuse_unknown_parameters],
+        request_class=BodyRequest,
         exception_handlers=HANDLERS,
-        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
+        before_send=[forbid_guessing],
         # Litestar would log exceptions with their texts, and take over the process's logging.
         logging_config=None,
         # Said aloud, because the environment would be asked otherwise; a page of debugging shows values.
@@ -64,20 +76,7 @@ def create_app(ledger: Ledger, totals: Totals, runner: Runner, **settings: Any) 
     )
 
 
-def refuse_unknown_parameters(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
-    """Refuse a query parameter that the route does not know: a typo must not silently change a total."""
-    if not connection.query_params or connection.url.path.startswith("/schema"):
-        return
-    fields = handler.parsed_fn_signature.parameters.values()
-    known = {
-        field.kwarg_definition.name or field.name
-        for field in fields
-        if isinstance(field.kwarg_definition, QueryParameter)
-    }
-    unknown = sorted(set(connection.query_params) - known)
-    if unknown:
-        raise ClientException(
-            f"unknown query parameter {shown(unknown[0])}; known are {', '.join(sorted(known)) or 'none'}"
-        )
+async def forbid_guessing(message: Message, _scope: Scope) -> None:
+    """Let no browser take what a client sent, told back to it, for a page."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]

@@ -1,8 +1,10 @@
 """Read request bodies strictly: whatever is sent becomes a report or one clear error, never a crash."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from ledger import AnyCommand, LedgerError, read_report
 from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
@@ -25,18 +27,38 @@ class ContentTypeError(InputError):
     code = "unsupported_media_type"
 
 
+class BodyCutError(InputError):
+    """The connection ended, or what came made no sense, in the middle of the body."""
+
+    code = "body_cut"
+
+
+class BodyRequest(Request[Any, Any, Any]):
+    """A request that takes a body which does not arrive whole for the client's fault, not the program's."""
+
+    async def body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:
+            raise BodyCutError("the body was cut on the way; send it again with the same keys") from None
+
+
 def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCommand | LedgerError]:
     """Return the report of an object; for an array a report or a refusal for each item, in order.
 
     Raises:
         InputError: The body is no JSON object or array, or the object is no report.
     """
-    media_type = (content_type or "application/json").split(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ContentTypeError("send the body as application/json")
+    _check_json(content_type)
     if body.lstrip()[:1] == b"[":
         return _read_items(body)
     return read_item(body)
+
+
+def _check_json(content_type: str | None) -> None:
+    media_type = (content_type or "application/json").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ContentTypeError("send the body as application/json")
 
 
 def _read_items(body: bytes) -> list[AnyCommand | LedgerError]:
@@ -78,7 +100,7 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         body.decode()
         return decoder.decode(body)
     except UnicodeDecodeError:
-        raise NotUtf8Error("the body is not UTF-8") from None
+        raise NotUtf8Error("the body is not UTF-8; nor may it be compressed") from None
     except msgspec.ValidationError:
         raise JsonInvalidError("expected a JSON object, or an array of objects") from None
     except (msgspec.DecodeError, RecursionError):
@@ -87,8 +109,9 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         ) from None
 
 
-def read_citizen(body: bytes) -> str:
+def read_citizen(body: bytes, content_type: str | None) -> str:
     """Return the number of a look-up's body, {"citizen": "..."}; the ledger checks it."""
+    _check_json(content_type)
     fields = _read_object(body)
     if set(fields) != {"citizen"}:
         raise JsonInvalidError('expected {"citizen": "12 digits"} and nothing else')

@@ -1,11 +1,11 @@
 """Dossiers over HTTP: find, state, history. The number is never in an address."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, Request, get, post
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -13,7 +13,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, QueryParameter, RawBody
 
 from api.bodies import read_citizen
-from api.events import problems
+from api.problems import problems
 from ledger import DossierState, History, Ledger
 
 HISTORY_EVENTS_MAX = 1_000
@@ -51,11 +51,13 @@ class DossierController(Controller):
         operation_class=LookupOperation,
         sync_to_thread=True,
         request_max_body_size=10_000,
-        responses=problems(400, 404, 413, 503),
+        responses=problems(400, 404, 413, 415, 503),
     )
-    def lookup(self, body: RawBody, ledger: NamedDependency[Ledger]) -> Found:
+    def lookup(
+        self, body: RawBody, request: Request[Any, Any, Any], ledger: NamedDependency[Ledger]
+    ) -> Found:
         """Take {"citizen": "12 digits"}; the number travels in the body, never in the address."""
-        return Found(ledger.find(read_citizen(body)))
+        return Found(ledger.find(read_citizen(body, request.headers.get("content-type"))))
 
     @get(
         "/{dossier_id:uuid}",

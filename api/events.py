@@ -13,7 +13,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromQuery, RawBody
 
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
-from api.problems import Problem, problem_of
+from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
 from ledger.commands import FIELDS
 
@@ -88,16 +88,6 @@ class ReportsOperation(Operation):
         self.request_body = RequestBody(
             content={"application/json": OpenAPIMediaType(schema=either)}, required=True
         )
-
-
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """Document the problems that a route may answer."""
-    return {
-        status: ResponseSpec(
-            data_container=Problem, media_type="application/problem+json", generate_examples=False
-        )
-        for status in statuses
-    }
 
 
 class EventController(Controller):

@@ -1,20 +1,33 @@
 """Is it alive, can it answer, and what is here."""
 
+from typing import Literal
+
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 
-from api.events import problems
-from ledger import Head, Ledger
-from projections import ProjectionStatus, Runner
+from api.problems import MEDIA_TYPE as PROBLEM
+from api.problems import Problem, problem_of, problems, respond
+from ledger import Ledger
+from projections import ProjectionStatus, ProjectionStoppedError, Runner
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    ready: bool
-    """False when a projection has stopped; the status is 503 then."""
+    ready: Literal[True]
     position: int
     """The last event of the log."""
     projections: list[ProjectionStatus]
+
+
+class Unready(Problem, frozen=True):
+    """A problem that, while the database can be reached, also tells what readiness would."""
+
+    ready: Literal[False] = False
+    position: int | None = None
+    """The last event of the log."""
+    projections: list[ProjectionStatus] = msgspec.field(default_factory=list)
+    """Those that have stopped say why."""
 
 
 @get(
@@ -33,16 +46,31 @@ def live() -> dict[str, str]:
     tags=["health"],
     summary="Database and projections",
     sync_to_thread=True,
-    responses=problems(400, 503),
+    responses=problems(400)
+    | {
+        200: ResponseSpec(Readiness, description="It can answer.", generate_examples=False),
+        503: ResponseSpec(
+            Unready,
+            media_type=PROBLEM,
+            description="The database cannot be reached, or a projection has stopped.",
+            generate_examples=False,
+        ),
+    },
 )
-def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Readiness]:
+def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Readiness | Unready]:
     """Answer 503 when the database cannot be reached or a projection has stopped."""
-    return _readiness(ledger.head(), runner.status())
+    return _readiness(ledger.head().position, runner.status())
 
 
-def _readiness(head: Head, projections: list[ProjectionStatus]) -> Response[Readiness]:
-    fine = not any(projection.error for projection in projections)
-    return Response(Readiness(fine, head.position, projections), status_code=200 if fine else 503)
+def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[Readiness | Unready]:
+    stopped = [projection.name for projection in projections if projection.error]
+    if not stopped:
+        return Response(Readiness(True, position, projections))
+    problem = problem_of(
+        ProjectionStoppedError(f"{', '.join(stopped)} stopped; projections say where and why")
+    )
+    told = msgspec.structs.asdict(problem)
+    return respond(Unready(**told, position=position, projections=projections))
 
 
 @get("/", tags=["health"], summary="Where things are", sync_to_thread=False, responses=problems(400))

@@ -8,11 +8,15 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from api.bodies import ContentTypeError
+from api.parameters import public_names
 from ledger import LedgerError, UnavailableError
 from ledger.errors import (
     BatchTooLargeError,
+    ClockBehindError,
+    ContentionError,
     InputError,
     KeyConflictError,
     KeyFileError,
@@ -21,7 +25,7 @@ from ledger.errors import (
     StateError,
     UnitError,
 )
-from projections import RebuildRunningError
+from projections import NotCaughtUpError, ProjectionStoppedError, RebuildRunningError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:activation-ledger:problem:"
@@ -42,7 +46,26 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 }
 """Status and title by class; a subclass has its nearest parent's."""
 
-_CODES = {400: "bad_request", 404: "no_such_route", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP = {
+    400: ("bad_request", "The request is malformed"),
+    404: ("no_such_route", "There is nothing at this address"),
+    405: ("method_not_allowed", "The address does not take this method"),
+    413: ("body_too_large", "The body is too large"),
+}
+"""Code and title of what is refused before the ledger sees it, by status."""
+
+_DESCRIPTIONS = {
+    400: "Malformed: sent again unchanged, it can never succeed.",
+    404: "There is no such citizen or dossier.",
+    409: "The dossier is not in the state for it, or the key was used for another report.",
+    413: "The body is too large, or holds too many reports.",
+    415: "The body is not declared as JSON.",
+    422: "No unit has this code, or it was not valid on the day.",
+    503: "It cannot answer now; try again, with the same keys, after the seconds of Retry-After.",
+}
+
+_TELLING = (ClockBehindError, ContentionError, NotCaughtUpError, ProjectionStoppedError)
+"""What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,41 +81,68 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
 
 
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """Document the problems that a route may answer."""
+    return {
+        status: ResponseSpec(
+            Problem, media_type=MEDIA_TYPE, description=_DESCRIPTIONS[status], generate_examples=False
+        )
+        for status in statuses
+    }
+
+
 def problem_of(error: LedgerError | UnavailableError) -> Problem:
     """Return the problem that a refusal becomes."""
     status, title = next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
-    return Problem(TYPE_PREFIX + error.code, title, status, str(error), error.code)
+    detail = str(error)
+    if status == 503 and not isinstance(error, _TELLING):
+        detail = "the ledger's database cannot be used at the moment; the server's log says why"
+    return Problem(TYPE_PREFIX + error.code, title, status, detail, error.code)
 
 
-def respond(problem: Problem) -> Response[Problem]:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+def respond(problem: Problem) -> Response[Any]:
+    headers = {"Cache-Control": "no-store"}
     if problem.status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _refused(_request: Request[Any, Any, Any], error: LedgerError | UnavailableError) -> Response[Problem]:
-    return respond(problem_of(error))
+def _refused(_request: Request[Any, Any, Any], error: LedgerError | UnavailableError) -> Response[Any]:
+    problem = problem_of(error)
+    if problem.detail != str(error):
+        _log.warning("not available (%s): %s", error.code, error)
+    return respond(problem)
 
 
-def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if error.status_code >= 500:
-        return _unexpected(_request, error)
-    code = _CODES.get(error.status_code, "bad_request")
-    # Litestar's own sentence names the parameters; the values, which may be personal, it never repeats here.
-    detail = _parameters(error) if isinstance(error, ValidationException) else error.detail
-    response = respond(Problem(TYPE_PREFIX + code, detail, error.status_code, detail, code))
+        return _unexpected(request, error)
+    code, title = _HTTP.get(error.status_code, _HTTP[400])
+    response = respond(Problem(TYPE_PREFIX + code, title, error.status_code, _detail(request, error), code))
     response.headers.update(error.headers or {})
     return response
 
 
-def _parameters(error: ValidationException) -> str:
-    faults = error.extra if isinstance(error.extra, list) else []
-    names = sorted({str(fault["key"]) for fault in faults if isinstance(fault, dict) and "key" in fault})
-    return f"a parameter is malformed or out of bounds: {', '.join(names) or 'see /schema'}"
+def _detail(request: Request[Any, Any, Any], error: HTTPException) -> str:
+    if isinstance(error, ValidationException):
+        # Litestar's own sentence names the parameters; the values, which may be personal, it never repeats here.
+        faults = error.extra if isinstance(error.extra, list) else []
+        names = public_names(request.route_handler)
+        keys = {str(fault["key"]) for fault in faults if isinstance(fault, dict) and "key" in fault}
+        asked = ", ".join(sorted(names.get(key, key) for key in keys))
+        return f"a parameter is malformed or out of bounds: {asked or 'see /schema'}"
+    match error.status_code:
+        case 404:
+            return "no route has this address; / and /schema name those that there are"
+        case 405:
+            return f"it takes {(error.headers or {}).get('allow')}"
+        case 413:
+            return f"at most {request.route_handler.resolve_request_max_body_size():,} bytes are taken"
+        case _:
+            return error.detail
 
 
-def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     # The route's template, not the address: a client may put anything into an address.
     route = request.scope.get("path_template", "(no route)")
     _log.error("unexpected in %s %s: %s", request.method, route, "; caused by ".join(_traces(error)))

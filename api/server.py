@@ -4,6 +4,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,6 +23,9 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from litestar import Litestar
 from litestar.concurrency import set_asyncio_executor
+from litestar.connection import ASGIConnection
+from litestar.exceptions import ClientException
+from litestar.handlers import BaseRouteHandler
 
 from api.app import create_app
 from ledger import LedgerError, UnavailableError, open_ledger
@@ -35,6 +39,7 @@ STOP_SECONDS_MAX = 10
 """A worker that has not ended by then, because a client is slow to send its body say, is killed. What it had
 acknowledged is safe."""
 _READY_SECONDS_MAX = 60
+_is_loopback = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?", re.ASCII | re.IGNORECASE).fullmatch
 
 LOGGING: dict[str, Any] = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
@@ -171,7 +176,19 @@ def load_app(settings: ServeSettings) -> Litestar:
             stack.enter_context(runner)
             yield
 
-    return create_app(ledger, totals, runner, lifespan=[lifespan])
+    return create_app(ledger, totals, runner, guards=[refuse_other_sites], lifespan=[lifespan])
+
+
+def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Refuse what a page of another site asks for through a browser on this machine.
+
+    Loopback keeps other machines out, but not the pages that are open on this one. Such a page may post
+    without being asked; if its name is pointed at loopback, it may also read the answers.
+    """
+    host, origin = connection.headers.get("host"), connection.headers.get("origin")
+    # Browsers always say which host they mean, and where a page that posts is from.
+    if (host and not _is_loopback(host)) or origin not in {None, f"http://{host}"}:
+        raise ClientException("asked for by another site, or under another name than this machine's own")
 
 
 def _end_with_parent() -> None:

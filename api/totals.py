@@ -10,7 +10,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
-from api.events import problems
+from api.problems import problems
 from projections import Totals, TotalsAnswer, TotalsQuery
 from projections.totals import By
 

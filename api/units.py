@@ -7,7 +7,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from api.events import problems
+from api.problems import problems
 from ledger import Ledger, Unit, UnitTree
 
 

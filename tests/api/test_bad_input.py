@@ -267,7 +267,8 @@ def test_more_than_a_thousand_items_are_too_many(client):
 @pytest.mark.parametrize("first", [b"[", b"{", b" "])
 def test_a_body_too_large_is_refused_unread(client, size, first):
     """2 MB is the most."""
-    check_problem(client.post("/v1/events", content=first * size), 413, "body_too_large")
+    problem = check_problem(client.post("/v1/events", content=first * size), 413, "body_too_large")
+    assert "at most 2,000,000 bytes are taken" == problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -280,14 +281,24 @@ def test_a_body_declared_as_something_else_is_refused(client, content_type):
     check_problem(response, 415, "unsupported_media_type")
 
 
+def test_a_lookup_declared_as_something_else_is_refused(client):
+    """The same rule as for reports."""
+    headers = {"content-type": "text/plain"}
+    response = client.post("/v1/dossiers/lookup", content=b'{"citizen":"038090000001"}', headers=headers)
+    check_problem(response, 415, "unsupported_media_type")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/v1/events"), ("PUT", "/v1/events"), ("DELETE", "/v1/events"), ("POST", "/v1/totals")]
     + [("DELETE", "/v1/units"), ("GET", "/v1/dossiers/lookup"), ("POST", "/"), ("PATCH", "/health/ready")],
 )
 def test_a_wrong_method_is_refused(client, method, path):
-    """Nothing can be changed or deleted, because no route does."""
-    check_problem(client.request(method, path), 405, "method_not_allowed")
+    """Nothing can be changed or deleted, because no route does; the answer says what can be done."""
+    response = client.request(method, path)
+    problem = check_problem(response, 405, "method_not_allowed")
+
+    assert f"it takes {response.headers['allow']}" == problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -337,6 +348,15 @@ def test_an_unknown_query_parameter_is_refused(client, address):
     assert "unknown query parameter" in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    "query", ["unit=401&unit=402", "unit=401&unit=401", "after=1&level=1&after=1", "by=day&by=unit"]
+)
+def test_a_query_parameter_that_stands_twice_is_refused(client, query):
+    """Nobody could tell which of the two was answered."""
+    problem = check_problem(client.get(f"/v1/totals?{query}"), 400, "bad_request")
+    assert "stands more than once" in problem["detail"]
+
+
 def test_an_unknown_query_parameter_of_a_report_is_refused(client):
     """Somebody who writes atomc=true means something that would not happen."""
     check_problem(client.post("/v1/events?atomc=true", json=report()), 400, "bad_request")
@@ -352,7 +372,8 @@ def test_an_unknown_query_parameter_of_a_report_is_refused(client):
 def test_a_malformed_day_is_refused(client, parameter, bad):
     """The problem names the parameter and does not repeat what was sent."""
     problem = check_problem(client.get(parameter + bad), 400, "bad_request")
-    assert parameter.split("?")[1].rstrip("=") in problem["detail"]
+    name = parameter.split("?")[1].rstrip("=")
+    assert f"a parameter is malformed or out of bounds: {name}" == problem["detail"]
 
 
 @pytest.mark.parametrize("bad", [str(2**63), "9" * 5000, "-1", "1.5", "x", "", "%00"])

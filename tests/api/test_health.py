@@ -53,9 +53,10 @@ def test_a_poison_event_is_told_with_its_position(client, ledger):
     )
     [position] = ledger.recorder.insert_events([row])
     wait_until(lambda: client.get("/health/ready").status_code == 503)
-    answer = client.get("/health/ready").json()
+    answer = check_problem(client.get("/health/ready"), 503, "projection_stopped")
 
-    assert not answer["ready"]
+    assert answer["ready"] is False
+    assert UNITS + 2 == answer["position"]
     assert f"position {position}: " in answer["projections"][0]["error"]
     assert position - 1 == answer["projections"][0]["position"]
     assert 201 == client.post("/v1/events", json=report(citizen=citizen(2))).status_code
@@ -64,7 +65,8 @@ def test_a_poison_event_is_told_with_its_position(client, ledger):
 
 
 def test_a_database_that_is_away_is_not_ready(client, door):
-    """A problem, as on every other route; ready again as soon as it is back."""
+    """A problem, as on every other route, that has nothing to tell besides; ready again as soon as it is back."""
     with door.shut():
-        check_problem(client.get("/health/ready"), 503, "store_unavailable")
+        problem = check_problem(client.get("/health/ready"), 503, "store_unavailable")
+    assert "ready" not in problem
     wait_until(lambda: client.get("/health/ready").status_code == 200)

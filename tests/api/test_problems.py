@@ -13,6 +13,7 @@ from litestar.testing import create_test_client
 import projections.errors
 from api import bodies, problems
 from ledger import LedgerError, UnavailableError
+from ledger.errors import KeyFileWrongError, StoreNotReadyError, StoreUnavailableError
 from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
 
@@ -60,6 +61,38 @@ def test_only_what_may_pass_says_when_to_come_back():
     for status in (400, 409, 503):
         response = problems.respond(problems.Problem("t", "t", status, "d", "c"))
         assert (status == 503) == ("Retry-After" in response.headers)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailableError("connection to server at db-7.example, port 5433, user ledger failed"),
+        StoreNotReadyError("database ledger at db-7.example:5433 is not set up: run ledger migrate"),
+        KeyFileWrongError("the key file /etc/db-7.example.key is not the one of database ledger"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_what_is_not_available_does_not_say_where_it_is(error, caplog):
+    """A client cannot do anything with hosts, ports, users and files; the log has them."""
+
+    @get("/", sync_to_thread=False)
+    def fail() -> None:
+        raise error
+
+    with create_test_client(fail, exception_handlers=problems.HANDLERS, logging_config=None) as client:
+        problem = check_problem(client.get("/"), 503, error.code)
+
+    assert "db-7" not in str(problem)
+    assert "5433" not in str(problem)
+    assert [f"not available ({error.code}): {error}"] == [
+        record.getMessage() for record in caplog.records if record.name == "api.problems"
+    ]
+
+
+def test_what_comes_by_itself_says_so(client):
+    """A position that is not counted yet is told with the one that is; nothing is logged for it."""
+    problem = check_problem(client.get("/v1/totals?after=1000000"), 503, "not_caught_up")
+    assert f"up to position {UNITS}" in problem["detail"]
 
 
 @get("/fault", sync_to_thread=False)
@@ -114,7 +147,8 @@ def test_a_database_that_is_away_is_a_problem_that_passes(client, door):
     # At once, because each waits some seconds for a connection.
     with door.shut(), ThreadPoolExecutor(len(REQUESTS)) as pool:
         for response in pool.map(ask, REQUESTS):
-            check_problem(response, 503, "store_unavailable")
+            problem = check_problem(response, 503, "store_unavailable")
+            assert "the ledger's database cannot be used at the moment" in problem["detail"]
             assert "1" == response.headers["retry-after"]
     for request in REQUESTS:
         wait_until(lambda: ask(request).status_code != 503)
@@ -123,6 +157,7 @@ def test_a_database_that_is_away_is_a_problem_that_passes(client, door):
 def test_a_database_that_takes_no_writes_is_a_problem_that_passes(client, door, ledger):
     """As a failover leaves the old primary: it still tells, and reports go in again when it may write."""
     client.post("/v1/events", json=report("a0", level=1))
+    wait_until(lambda: client.get(f"/v1/totals?after={UNITS + 1}").status_code == 200)
     with door.read_only():
         wait_until(lambda: client.get("/v1/totals").status_code == 200)
         for sent in (report(), [report(), report(citizen=citizen(1))]):

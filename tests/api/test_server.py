@@ -136,12 +136,24 @@ def address_of(served: Served) -> tuple[str, int]:
     return "127.0.0.1", int(served.url.rsplit(":", 1)[1])
 
 
+HEAD_OF_A_POST = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+
 @contextmanager
-def half_sent(served: Served) -> Iterator[socket.socket]:
+def half_sent(served: Served) -> Iterator[None]:
     """A client that stays away in the middle of its body."""
     with socket.create_connection(address_of(served)) as line:
-        line.sendall(b'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"key":')
-        yield line
+        line.sendall(f'{HEAD_OF_A_POST}Content-Length: 1000\r\n\r\n{{"citizen":"{CITIZEN}"'.encode())
+        # So that the server has taken the head at least.
+        time.sleep(0.2)
+        yield
+
+
+def said(served: Served, sent: str) -> str:
+    """Return what is answered to these very bytes."""
+    with socket.create_connection(address_of(served)) as line:
+        line.sendall(sent.encode())
+        return line.makefile("rb").read().decode()
 
 
 def test_it_records_and_tells_and_ends(serve, ledger):
@@ -188,12 +200,61 @@ def test_bad_input_is_a_problem_on_the_wire_too(serve, ledger):
     check_problem(
         client.post("/v1/events", content=(b"[" * 100_000 for _ in range(30))), 413, "body_too_large"
     )
-    # A client that goes away in the middle of its body.
-    with half_sent(served):
-        pass
+    # Of what can be got, the head alone can be got too.
+    got, head = client.get("/v1/units"), client.head("/v1/units")
+    assert (200, b"") == (head.status_code, head.content)
+    assert got.headers["content-length"] == head.headers["content-length"]
+    assert 405 == client.head("/v1/events").status_code
 
     assert 201 == client.post("/v1/events", json=report()).status_code
     assert CITIZEN not in end(served)
+    check_ledger(ledger, length=UNITS + 1)
+
+
+def test_a_body_that_is_cut_is_no_fault_of_the_program(serve):
+    """A client that goes away says nothing to the log; one that sends nonsense is told."""
+    served = serve()
+    for _ in range(3):
+        with half_sent(served):
+            pass
+    nonsense = f"{HEAD_OF_A_POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n{CITIZEN}\r\n0\r\n\r\n"
+    answer = said(served, nonsense)
+
+    assert "HTTP/1.1 400 " in answer
+    assert '"code":"body_cut"' in answer
+    assert answers(served)
+    assert [f"serving at {served.url}"] == [line.split(" (")[0] for line in end(served).splitlines()]
+
+
+OTHER_SITES = [
+    ("localhost", "http://example.org"),
+    ("localhost", "null"),
+    ("localhost", "http://localhost:1"),
+    ("example.org", None),
+    ("example.org", "http://example.org"),
+    ("localhost.example.org", None),
+    ("127.0.0.1.example.org:8000", None),
+]
+
+
+def test_pages_of_other_sites_are_refused(serve, ledger):
+    """A browser on this machine asks for whatever page is open in it, also under a name that points here."""
+    served = serve()
+    sent = json.dumps(report())
+    for host, origin in OTHER_SITES:
+        origin_line = f"Origin: {origin}\r\n" if origin else ""
+        head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{origin_line}"
+        answer = said(served, f"{head}Content-Length: {len(sent)}\r\n\r\n{sent}")
+        assert "HTTP/1.1 400 " in answer, (host, origin)
+        assert '"code":"bad_request"' in answer, (host, origin)
+        assert "by another site" in answer, (host, origin)
+    check_ledger(ledger, length=UNITS)
+
+    port = address_of(served)[1]
+    for host in (f"localhost:{port}", f"LOCALHOST:{port}", "127.0.0.1", f"[::1]:{port}"):
+        headers = {"host": host, "origin": f"http://{host}"}
+        assert 201 == served.client.post("/v1/events", json=report(), headers=headers).status_code, host
+        assert 200 == served.client.get("/schema", headers={"host": host}).status_code, host
     check_ledger(ledger, length=UNITS + 1)
 
 
@@ -252,7 +313,7 @@ def test_a_database_that_goes_away_is_a_problem_that_passes(serve, door, ledger)
 def test_readers_that_wait_do_not_delay_a_report(serve):
     """However many ask for a position that is far ahead; each is told to come back, in its turn."""
     served = serve()
-    question = b"GET /v1/totals?after=1000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    question = b"GET /v1/totals?after=1000000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         readers = [stack.enter_context(socket.create_connection(address_of(served))) for _ in range(100)]
         for reader in readers:

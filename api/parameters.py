@@ -1,0 +1,36 @@
+"""What an address may ask: query parameters that its route knows, each of them once."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import ClientException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import QueryParameter
+
+from ledger.masking import shown
+
+
+def public_names(handler: BaseRouteHandler) -> dict[str, str]:
+    """Return what clients call each query parameter, by the name that the handler's argument has."""
+    return {
+        field.name: field.kwarg_definition.name or field.name
+        for field in handler.parsed_fn_signature.parameters.values()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
+
+
+def refuse_unknown_parameters(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Refuse a query parameter that the route does not know, or that stands twice: no typo may change a total."""
+    asked = [name for name, _ in connection.query_params.multi_items()]
+    if not asked or connection.url.path.startswith("/schema"):
+        return
+    known = sorted(public_names(handler).values())
+    for name in asked:
+        if name not in known:
+            raise ClientException(
+                f"unknown query parameter {shown(name)}; known are {', '.join(known) or 'none'}"
+            )
+        if asked.count(name) > 1:
+            raise ClientException(f"the query parameter {name} stands more than once")
