@@ -282,6 +282,27 @@ def test_told_at_once(ledger, totals):
     assert time.monotonic() - begun < 5
 
 
+def test_one_by_one(ledger, monkeypatch):
+    """Events that come thick and fast are counted several at a time, not each by a transaction of its own."""
+    steps = []
+
+    def step(*arguments):
+        steps.append(original(*arguments))
+        return steps[-1]
+
+    original = runner.step
+    monkeypatch.setattr(runner, "step", step)
+    begun = time.monotonic()
+    with Runner(ledger):
+        for number in range(100):
+            ledger.record(report(number))
+        wait_until(lambda: caught_up(ledger))
+        lasted = time.monotonic() - begun
+
+    assert UNITS + 100 == sum(steps)
+    assert len(steps) <= 1 + lasted / runner.LOOK_SECONDS_MIN
+
+
 @pytest.mark.usefixtures("impatient")
 def test_idle(ledger, operator):
     """A runner that finds nothing to count leaves no trace of having looked, not even a lock."""
