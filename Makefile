@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO_FLAGS ?=
+KILLS ?= 30
 
-.PHONY: demo test lint bench pins clean
+.PHONY: demo test lint kills bench pins clean
 
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
@@ -16,6 +17,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check ledger projections api tests benchmarks
 	$(BIN)/ruff check ledger projections api tests benchmarks
 	$(BIN)/mypy
+
+kills: $(VENV)/test.stamp ## the long form of the tests that kill an import, and the PostgreSQL under it
+	LEDGER_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest --timeout 3600 tests/acceptance/test_kill_import.py
 
 bench: $(VENV)/test.stamp ## prints the numbers of docs/performance.md for this machine
 	$(BIN)/python -m benchmarks

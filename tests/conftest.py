@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from ledger import Ledger
+from ledger import Ledger, store
 from ledger.database import Database
 from ledger.dossier import Dossier, evolve
 from ledger.embedded import EmbeddedPostgres
@@ -50,6 +50,14 @@ UNITS_VALID_FROM = date(2021, 1, 1)
 
 FAST = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n"
 """Settings of a server that nobody pulls the plug of. No test of durability may use it."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_waits() -> Iterator[None]:
+    """Let callers wait less long for a database that is away: it stays away until the test has asked."""
+    patience, store.POOL_WAIT_SECONDS_MAX = store.POOL_WAIT_SECONDS_MAX, 2.0
+    yield
+    store.POOL_WAIT_SECONDS_MAX = patience
 
 
 class Server(NamedTuple):
