@@ -16,6 +16,8 @@ from ledger.embedded import EmbeddedPostgres
 SUPPORTED_MAJORS = range(15, 19)
 """PostgreSQL 15 to 18."""
 CONNECT_SECONDS_MAX = 10
+LOCK_SECONDS_MAX = 30.0
+"""How long an append waits for its turn. One takes milliseconds; whoever holds the lock for longer hangs."""
 
 _is_schema = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII).fullmatch
 
@@ -46,17 +48,17 @@ class Database(msgspec.Struct, frozen=True):
 
     def as_writer(self) -> str:
         """Return how the application connects: EXECUTE on append and SELECT, nothing else."""
-        return self._as_role(self.writer)
+        return self._as_role(self.writer, f" -c lock_timeout={round(LOCK_SECONDS_MAX * 1000)}")
 
     def as_projector(self) -> str:
         """Return how projections connect: they read the log and own their tables."""
         return self._as_role(self.projector)
 
-    def _as_role(self, role: str) -> str:
+    def _as_role(self, role: str, options: str = "") -> str:
         if self.embedded:
-            return self._conninfo({"user": role}, "")
+            return self._conninfo({"user": role}, options)
         # One login for everything elsewhere: each session gives up all rights but the role's.
-        return self._conninfo({}, f" -c role={role}")
+        return self._conninfo({}, f"{options} -c role={role}")
 
     def _conninfo(self, changes: dict[str, str], options: str) -> str:
         given = conninfo_to_dict(self.conninfo)

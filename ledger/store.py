@@ -28,13 +28,15 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
 from ledger import sql
-from ledger.errors import ClockBehindError, StoreUnavailableError
+from ledger.database import LOCK_SECONDS_MAX
+from ledger.errors import ClockBehindError, ContentionError, StoreUnavailableError
 from ledger.events import AnyEvent, Entry, Recorded, topic_of
 
 _QUERIES = sql.load("ledger.sql", "log.sql")
 
 UNITS_CHANGED = "AL001"
 CLOCK_BEHIND = "AL002"
+LOCK_TAKEN = "55P03"
 READ_ONLY = "25006"
 """PostgreSQL's own: a standby, or a primary that was told to write no more, as a failover leaves it."""
 
@@ -356,6 +358,11 @@ def translated() -> Iterator[None]:
     except IntegrityError:
         raise
     except (OperationalError, InterfaceError) as error:
+        if sqlstate_of(error) == LOCK_TAKEN:
+            raise ContentionError(
+                f"another session has held the log's lock for {LOCK_SECONDS_MAX:g} s; nothing was recorded; "
+                "pg_stat_activity shows which it is"
+            ) from error
         raise StoreUnavailableError(
             f"PostgreSQL cannot be reached or went away: {_first_line(error)}"
         ) from error

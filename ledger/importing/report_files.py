@@ -26,6 +26,7 @@ from ledger.errors import (
     LineInvalidError,
     NotUtf8Error,
 )
+from ledger.json_objects import check_names
 from ledger.masking import shown
 
 REFUSED_COLUMNS = ("line", "error", "detail")
@@ -250,6 +251,7 @@ def _json_values(raw: str) -> tuple[str, ...]:
         raise FieldInvalidError("line", f"every field is text, level may be a number ({error})") from None
     except (msgspec.DecodeError, RecursionError):
         raise JsonInvalidError("the line is not a JSON object") from None
+    check_names(raw, fields)
     for name, value in fields.items():
         if name not in _FIELD_SET and name not in REFUSED_COLUMNS:
             raise FieldUnknownError(f"unknown field {shown(name)}; the fields are {', '.join(FIELDS)}")

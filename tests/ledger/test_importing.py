@@ -375,13 +375,14 @@ class TestRefusedLines:
             b'{"key": 7}\n',
             b'{"kye": "k1"}\n',
             b"not json\n",
+            b'{"key": "k1", "key": "k2"}\n',
             b'{"key": "caf\xe9"}\n',
             cut[:40],
         ]
-        assert (8, 1, 0, 7) == counts(imported(b"".join(lines)))
+        assert (9, 1, 0, 8) == counts(imported(b"".join(lines)))
         expected = [
             *("invalid_json", "invalid_field", "invalid_field", "unknown_column"),
-            *("invalid_json", "not_utf8", "line_cut"),
+            *("invalid_json", "repeated_field", "not_utf8", "line_cut"),
         ]
         found = [(line["line"], line["error"]) for line in map_lines(refused_path)]
         assert [(str(number), code) for number, code in enumerate(expected, 2)] == found

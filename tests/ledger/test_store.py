@@ -19,7 +19,8 @@ from eventsourcing.persistence import (
 from psycopg import sql
 
 from ledger import Activated, AnyEvent, Approved, Collected, Ledger, Rejected, UnitOpened, store
-from ledger.errors import ClockBehindError, StoreUnavailableError
+from ledger import database as databases
+from ledger.errors import ClockBehindError, ContentionError, StoreUnavailableError
 from ledger.events import Entry, Previous, topic_of
 from ledger.sql import load
 from ledger.store import (
@@ -283,6 +284,19 @@ def test_a_clock_behind_the_head_is_told(ledger, operator):
         ledger.record(collect())
     operator.execute("UPDATE head SET recorded_at = %s", (before,))
     ledger.record(collect())
+    check_ledger(ledger, length=587)
+
+
+def test_an_append_waits_for_its_turn_and_not_for_ever(ledger, open_again, conninfo, operator, monkeypatch):
+    """Whoever holds the log's lock for long hangs: the report is refused as one to be sent again."""
+    monkeypatch.setattr(databases, "LOCK_SECONDS_MAX", 0.2)
+    hindered = open_again()
+    with psycopg.connect(conninfo) as other:
+        other.execute("SELECT FROM ledger.head FOR UPDATE")
+        with pytest.raises(ContentionError, match="nothing was recorded"):
+            hindered.record(collect())
+        assert 586 == hindered.head().position
+    hindered.record(collect())
     check_ledger(ledger, length=587)
 
 
