@@ -12,6 +12,7 @@ from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.types import Guard, Message, Receive, Scope, Send
 
 from api.bodies import BodyRequest
+from api.documentation import DESCRIPTION, TITLE, describe
 from api.dossiers import DossierController
 from api.events import EventController
 from api.health import index, live, ready
@@ -41,7 +42,7 @@ def create_app(
         guards: Asked first, before each answer.
         settings: More of Litestar's own, a lifespan say.
     """
-    return Api(
+    app = Api(
         route_handlers=[
             index,
             live,
@@ -66,14 +67,17 @@ def create_app(
         debug=False,
         pdb_on_exception=False,
         openapi_config=OpenAPIConfig(
-            title="Activation ledger",
+            title=TITLE,
             version=version("activation-ledger"),
-            description="Every collection, approval and activation of an electronic identity account, for good.",
+            description=DESCRIPTION,
+            use_handler_docstrings=True,
             # Its scripts come from a CDN: offline, read /schema/openapi.json.
             render_plugins=[SwaggerRenderPlugin()],
         ),
         **settings,
     )
+    describe(app.openapi_schema)
+    return app
 
 
 async def forbid_guessing(message: Message, _scope: Scope) -> None:

@@ -10,13 +10,15 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromPath, QueryParameter, RawBody
+from litestar.params import PathParameter, QueryParameter, RawBody
 
 from api.bodies import read_citizen
 from api.problems import problems
 from ledger import DossierState, History, Ledger
 
 HISTORY_EVENTS_MAX = 1_000
+
+DossierId = Annotated[UUID, PathParameter(description="As a receipt or a look-up told it.")]
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -32,7 +34,11 @@ class LookupOperation(Operation):
             type=OpenAPIType.OBJECT,
             required=["citizen"],
             additional_properties=False,
-            properties={"citizen": Schema(type=OpenAPIType.STRING, pattern="^[0-9]{12}$")},
+            properties={
+                "citizen": Schema(
+                    type=OpenAPIType.STRING, pattern="^[0-9]{12}$", description="The personal number."
+                )
+            },
         )
         self.request_body = RequestBody(
             content={"application/json": OpenAPIMediaType(schema=schema)}, required=True
@@ -46,6 +52,8 @@ class DossierController(Controller):
 
     @post(
         "/lookup",
+        operation_id="find_dossier",
+        response_description="The citizen's dossier.",
         status_code=200,
         summary="Find a citizen's dossier",
         operation_class=LookupOperation,
@@ -61,24 +69,31 @@ class DossierController(Controller):
 
     @get(
         "/{dossier_id:uuid}",
+        operation_id="get_dossier",
+        response_description="Each level that was ever collected.",
         summary="Where each level stands",
         sync_to_thread=True,
         responses=problems(400, 404, 503),
     )
-    def state(self, dossier_id: FromPath[UUID], ledger: NamedDependency[Ledger]) -> DossierState:
+    def state(self, dossier_id: DossierId, ledger: NamedDependency[Ledger]) -> DossierState:
         return ledger.dossier(dossier_id)
 
     @get(
         "/{dossier_id:uuid}/history",
+        operation_id="get_history",
+        response_description="Events in the order of their versions, and where the levels stand.",
         summary="The audit trail, oldest first",
         sync_to_thread=True,
         responses=problems(400, 404, 503),
     )
     def history(
         self,
-        dossier_id: FromPath[UUID],
+        dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
-        after: Annotated[int, QueryParameter(ge=0, description="Only greater versions.")] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=HISTORY_EVENTS_MAX)] = HISTORY_EVENTS_MAX,
+        after: Annotated[int, QueryParameter(ge=0, description="Only events with greater versions.")] = 0,
+        limit: Annotated[
+            int, QueryParameter(ge=1, le=HISTORY_EVENTS_MAX, description="At most so many events.")
+        ] = HISTORY_EVENTS_MAX,
     ) -> History:
+        """Tell each event as it was sent and as it was decided; the levels always stand as they do now."""
         return ledger.history(dossier_id=dossier_id, after=after, limit=limit)

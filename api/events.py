@@ -1,66 +1,71 @@
 """Reports over HTTP. Handlers translate; the ledger decides."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromQuery, RawBody
+from litestar.params import QueryParameter, RawBody
 
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
-from ledger.commands import FIELDS
+from ledger.commands import (
+    ACTOR_CHARACTERS_MAX,
+    FIELDS,
+    KEY_CHARACTERS_MAX,
+    NOTE_CHARACTERS_MAX,
+    PARTNERS,
+    PLACES,
+    REJECTION_REASONS,
+    UNIT_CHARACTERS_MAX,
+)
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One report, as in the import file."""
-
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    type: str
-    citizen: Annotated[str, msgspec.Meta(pattern="^[0-9]{12}$")]
-    level: Annotated[int, msgspec.Meta(ge=1, le=2)]
-    occurred_at: datetime
-    actor: str
-    unit: str | None = None
-    place: str | None = None
-    team: str | None = None
-    partner: str | None = None
-    residence_unit: str | None = None
-    reason: str | None = None
-    note: str | None = None
+def _text(description: str, **bounds: Any) -> Schema:
+    return Schema(type=OpenAPIType.STRING, description=description, **bounds)
 
 
-assert set(Report.__struct_fields__) == set(FIELDS)
-
-_DESCRIPTIONS = {
-    "key": "The client's id for this report, unique within the dossier. A retry with it returns the first receipt.",
-    "type": "What happened.",
-    "citizen": "The personal number, 12 digits.",
-    "level": "1 or 2.",
-    "occurred_at": "RFC 3339 with an offset.",
-    "actor": "Staff code of the officer, or self.",
-    "unit": "Code valid at occurred_at; for approved and rejected absent means the collecting unit.",
-    "reason": "For rejected: a code.",
-    "note": "Up to 500 characters, stored sealed; no 12-digit number.",
-}
-_REPORT = Schema(
+REPORT = Schema(
     type=OpenAPIType.OBJECT,
     title="Report",
+    description="One report: the fields of the import file. null, empty and absent mean the same.",
     required=["key", "type", "citizen", "level", "occurred_at", "actor"],
     additional_properties=False,
     properties={
-        name: Schema(
-            type=OpenAPIType.INTEGER if name == "level" else OpenAPIType.STRING,
-            description=_DESCRIPTIONS.get(name),
-            enum=["collected", "approved", "rejected", "activated"] if name == "type" else None,
-        )
-        for name in FIELDS
+        "key": _text(
+            "The client's id for this report, unique within the dossier. Sent again with the same content it is "
+            "answered with the first receipt; with other content it is refused.",
+            min_length=1,
+            max_length=KEY_CHARACTERS_MAX,
+        ),
+        "type": _text("What happened.", enum=["collected", "approved", "rejected", "activated"]),
+        "citizen": _text("The personal number. No other field may hold one.", pattern="^[0-9]{12}$"),
+        "level": Schema(type=OpenAPIType.INTEGER, enum=[1, 2], description="Of the account."),
+        "unit": _text(
+            "Code, valid at occurred_at, of the unit whose work this is. For approved and rejected it may be absent: "
+            "then the collecting unit counts.",
+            max_length=UNIT_CHARACTERS_MAX,
+        ),
+        "occurred_at": _text(
+            "When it happened, with an offset (RFC 3339); at most 5 minutes ahead of the ledger's clock.",
+            format="date-time",
+        ),
+        "actor": _text("Staff code of the officer, or self.", max_length=ACTOR_CHARACTERS_MAX),
+        "place": _text("Where it happened; absent: other.", enum=sorted(PLACES)),
+        "team": _text("Code of a mobile team.", pattern="^[A-Za-z0-9_-]{1,64}$"),
+        "partner": _text("Who helped; absent: none.", enum=sorted(PARTNERS)),
+        "residence_unit": _text(
+            "Code of the unit where the citizen lives, of any province; kept as sent.",
+            max_length=UNIT_CHARACTERS_MAX,
+        ),
+        "reason": _text("Why; for rejected, and for nothing else.", enum=sorted(REJECTION_REASONS)),
+        "note": _text(
+            "Free text, stored sealed; it may hold no number of 12 digits.", max_length=NOTE_CHARACTERS_MAX
+        ),
     },
     examples=[
         {
@@ -75,6 +80,8 @@ _REPORT = Schema(
         }
     ],
 )
+assert REPORT.properties is not None
+assert set(REPORT.properties) == set(FIELDS)
 
 
 @dataclass
@@ -82,9 +89,8 @@ class ReportsOperation(Operation):
     """Documents the body, which the handler reads itself so that each item of an array can fail alone."""
 
     def __post_init__(self) -> None:
-        either = Schema(
-            one_of=[_REPORT, Schema(type=OpenAPIType.ARRAY, items=_REPORT, min_items=0, max_items=ITEMS_MAX)]
-        )
+        one = Reference("#/components/schemas/Report")
+        either = Schema(one_of=[one, Schema(type=OpenAPIType.ARRAY, items=one, max_items=ITEMS_MAX)])
         self.request_body = RequestBody(
             content={"application/json": OpenAPIMediaType(schema=either)}, required=True
         )
@@ -95,17 +101,21 @@ class EventController(Controller):
     tags = ("events",)
 
     @post(
+        operation_id="record_reports",
         summary="Record one report, or up to 1,000 in an array",
         operation_class=ReportsOperation,
         sync_to_thread=True,
         request_max_body_size=BODY_BYTES_MAX,
         responses={
-            **problems(400, 404, 409, 413, 415, 422, 503),
             200: ResponseSpec(
-                data_container=list[Receipt | Problem],
+                list[Receipt | Problem],
                 generate_examples=False,
-                description="For an array: one result per item, in order.",
+                description="For an array: a receipt or a problem for each item, in order.",
             ),
+            201: ResponseSpec(
+                Receipt, generate_examples=False, description="For one report: it is in the ledger, for good."
+            ),
+            **problems(400, 409, 413, 415, 422, 503),
         },
     )
     def record(
@@ -113,12 +123,14 @@ class EventController(Controller):
         body: RawBody,
         request: Request[Any, Any, Any],
         ledger: NamedDependency[Ledger],
-        atomic: FromQuery[bool] = False,
+        atomic: Annotated[
+            bool, QueryParameter(description="Of an array: one refused item refuses all.")
+        ] = False,
     ) -> Response[Receipt | list[Receipt | Problem]]:
-        """Answer 201 with the receipt; for an array 200 with a receipt or a problem for each item, in order.
+        """Answer once it is durable: 201 with the receipt; for an array 200 with a result for each item.
 
-        A retry with the same key and content gets the first receipt again, with duplicate true.
-        With atomic=true one refused item refuses all.
+        After 503, or no answer at all, it is not known what was recorded: send all of it again, with the same keys.
+        What was recorded is answered with the first receipt, and duplicate true.
         """
         return _record(read_body(body, request.headers.get("content-type")), ledger, atomic=atomic)
 

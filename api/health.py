@@ -7,13 +7,14 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
-from api.problems import MEDIA_TYPE as PROBLEM
-from api.problems import Problem, problem_of, problems, respond
+from api.problems import MEANINGS, MEDIA_TYPE, Problem, problem_of, problems, respond
 from ledger import Ledger
 from projections import ProjectionStatus, ProjectionStoppedError, Runner
 
 
 class Readiness(msgspec.Struct, frozen=True):
+    """It can answer."""
+
     ready: Literal[True]
     position: int
     """The last event of the log."""
@@ -32,17 +33,21 @@ class Unready(Problem, frozen=True):
 
 @get(
     "/health/live",
+    operation_id="is_alive",
     tags=["health"],
+    response_description="It runs.",
     summary="The process runs",
     sync_to_thread=False,
     responses=problems(400),
 )
 def live() -> dict[str, str]:
+    """Answer as long as the process runs, whatever the database does."""
     return {"status": "live"}
 
 
 @get(
     "/health/ready",
+    operation_id="is_ready",
     tags=["health"],
     summary="Database and projections",
     sync_to_thread=True,
@@ -51,8 +56,8 @@ def live() -> dict[str, str]:
         200: ResponseSpec(Readiness, description="It can answer.", generate_examples=False),
         503: ResponseSpec(
             Unready,
-            media_type=PROBLEM,
-            description="The database cannot be reached, or a projection has stopped.",
+            media_type=MEDIA_TYPE,
+            description=MEANINGS[503],
             generate_examples=False,
         ),
     },
@@ -73,7 +78,15 @@ def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[R
     return respond(Unready(**told, position=position, projections=projections))
 
 
-@get("/", tags=["health"], summary="Where things are", sync_to_thread=False, responses=problems(400))
+@get(
+    "/",
+    operation_id="get_index",
+    tags=["health"],
+    summary="Where things are",
+    response_description="Addresses by name.",
+    sync_to_thread=False,
+    responses=problems(400),
+)
 def index() -> dict[str, str]:
     return {
         "name": "activation-ledger",

@@ -54,7 +54,7 @@ _HTTP = {
 }
 """Code and title of what is refused before the ledger sees it, by status."""
 
-_DESCRIPTIONS = {
+MEANINGS = {
     400: "Malformed: sent again unchanged, it can never succeed.",
     404: "There is no such citizen or dossier.",
     409: "The dossier is not in the state for it, or the key was used for another report.",
@@ -63,6 +63,22 @@ _DESCRIPTIONS = {
     422: "No unit has this code, or it was not valid on the day.",
     503: "It cannot answer now; try again, with the same keys, after the seconds of Retry-After.",
 }
+
+
+def _status_and_title(error_class: type[Exception]) -> tuple[int, str]:
+    return next(PROBLEMS[cls] for cls in error_class.__mro__ if cls in PROBLEMS)
+
+
+def _leaves(*classes: type[Any]) -> Iterator[type[Any]]:
+    for cls in classes:
+        yield from _leaves(*cls.__subclasses__()) if cls.__subclasses__() else (cls,)
+
+
+CODES = sorted(
+    {(status, code) for status, (code, _) in _HTTP.items()}
+    | {(_status_and_title(cls)[0], cls.code) for cls in _leaves(LedgerError, UnavailableError)}
+)
+"""Every status with every code that it comes with."""
 
 _TELLING = (ClockBehindError, ContentionError, NotCaughtUpError, ProjectionStoppedError)
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
@@ -85,7 +101,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """Document the problems that a route may answer."""
     return {
         status: ResponseSpec(
-            Problem, media_type=MEDIA_TYPE, description=_DESCRIPTIONS[status], generate_examples=False
+            Problem, media_type=MEDIA_TYPE, description=MEANINGS[status], generate_examples=False
         )
         for status in statuses
     }
@@ -93,7 +109,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 def problem_of(error: LedgerError | UnavailableError) -> Problem:
     """Return the problem that a refusal becomes."""
-    status, title = next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
+    status, title = _status_and_title(type(error))
     detail = str(error)
     if status == 503 and not isinstance(error, _TELLING):
         detail = "the ledger's database cannot be used at the moment; the server's log says why"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 
 from api.problems import problems
 from projections import Totals, TotalsAnswer, TotalsQuery
@@ -25,22 +25,51 @@ class TotalsController(Controller):
     tags = ("totals",)
 
     @get(
+        operation_id="get_totals",
         summary="Counts of events, at the unit whose work they are",
+        response_description="Rows, and their sum, true for a position of the ledger.",
         responses=problems(400, 422, 503),
     )
     async def totals(
         self,
         totals: NamedDependency[Totals],
-        unit: FromQuery[str | None] = None,
-        by: FromQuery[By] = "unit",
-        level: Annotated[int | None, QueryParameter(ge=1, le=2)] = None,
-        from_day: Annotated[date | None, QueryParameter(name="from")] = None,
-        to_day: Annotated[date | None, QueryParameter(name="to")] = None,
-        after: Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)] = None,
+        unit: Annotated[
+            str | None,
+            QueryParameter(
+                description="Code of a unit: it and everything under it. Absent: the whole ledger."
+            ),
+        ] = None,
+        by: Annotated[
+            By,
+            QueryParameter(
+                description="What the rows are; for unit the direct children, each with all under it."
+            ),
+        ] = "unit",
+        level: Annotated[int | None, QueryParameter(ge=1, le=2, description="Absent: both.")] = None,
+        from_day: Annotated[
+            date | None, QueryParameter(name="from", description="First day of occurred_at, in Vietnam.")
+        ] = None,
+        to_day: Annotated[
+            date | None,
+            QueryParameter(
+                name="to",
+                description="Last day, included; also the day on which the unit's code is read, else today.",
+            ),
+        ] = None,
+        after: Annotated[
+            int | None,
+            QueryParameter(
+                ge=0,
+                le=2**63 - 1,
+                description="A position that must be counted: wait for it, 2 seconds at most.",
+            ),
+        ] = None,
     ) -> TotalsAnswer:
-        """Answer for the events counted so far; with after=POSITION wait for it, 2 seconds at most.
+        """Each row holds what it is of (unit, level, day, place, shift or partner) and its counts.
 
-        from and to are inclusive days in Vietnam of occurred_at.
+        collected, approved, rejected, notified, activated, locked and unlocked are events; awaiting_approval and
+        awaiting_activation are dossiers that wait now. The answer is true for its position: what was recorded later
+        is not in it, unless after asks for it.
         """
         query = TotalsQuery(unit=unit, by=by, level=level, from_day=from_day, to_day=to_day)
         answer = partial(totals.read, query, after=after)

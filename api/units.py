@@ -1,14 +1,17 @@
 """Units over HTTP."""
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import PathParameter, QueryParameter
 
 from api.problems import problems
 from ledger import Ledger, Unit, UnitTree
+
+Day = Annotated[date | None, QueryParameter(description="A day in Vietnam; absent: today.")]
 
 
 class UnitRow(msgspec.Struct, frozen=True):
@@ -25,7 +28,10 @@ class UnitRow(msgspec.Struct, frozen=True):
 
 
 class UnitList(msgspec.Struct, frozen=True):
+    """Units, parents before children."""
+
     on: date
+    """The day on which they are valid."""
     rows: list[UnitRow]
 
 
@@ -46,24 +52,36 @@ class UnitController(Controller):
     path = "/v1/units"
     tags = ("units",)
 
-    @get(summary="The tree valid on a day", sync_to_thread=True, responses=problems(400, 422, 503))
+    @get(
+        operation_id="list_units",
+        summary="The tree valid on a day",
+        response_description="Parents before children.",
+        sync_to_thread=True,
+        responses=problems(400, 422, 503),
+    )
     def units(
         self,
         ledger: NamedDependency[Ledger],
-        on: FromQuery[date | None] = None,
-        under: FromQuery[str | None] = None,
+        on: Day = None,
+        under: Annotated[
+            str | None, QueryParameter(description="Code of a unit: it and everything under it.")
+        ] = None,
     ) -> UnitList:
-        """List parents before children; on is a day in Vietnam, today if absent."""
         return list_units(ledger, on=on, under=under)
 
     @get(
         "/{code:str}",
+        operation_id="get_unit",
+        response_description="The unit, as it is called on that day.",
         summary="The unit that a code meant",
         sync_to_thread=True,
         responses=problems(400, 422, 503),
     )
     def unit(
-        self, code: FromPath[str], ledger: NamedDependency[Ledger], on: FromQuery[date | None] = None
+        self,
+        code: Annotated[str, PathParameter(description="It may mean different units on different days.")],
+        ledger: NamedDependency[Ledger],
+        on: Day = None,
     ) -> UnitRow:
         tree = ledger.tree()
         return unit_row(tree.resolve(code, on or ledger.today()), tree)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from api.documentation import STRUCTS
 from ledger.commands import FIELDS
 
 
@@ -54,16 +55,87 @@ def test_every_operation_tells_its_problems(document):
     assert len(names) == len(set(names))
 
 
+def test_operations_have_names_that_programs_keep(document):
+    """Clients are made from them."""
+    assert {
+        "find_dossier",
+        "get_dossier",
+        "get_history",
+        "get_index",
+        "get_totals",
+        "get_unit",
+        "is_alive",
+        "is_ready",
+        "list_units",
+        "record_reports",
+    } == {operation["operationId"] for _, _, operation in operations(document)}
+
+
+def test_everything_is_said_in_words(document):
+    """Each parameter and each answer, and none of it in the framework's own."""
+    for path, _, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (path, parameter["name"])
+        for status, response in operation["responses"].items():
+            assert response["description"], (path, status)
+            assert "Additional response" != response["description"], (path, status)
+            assert not response["description"].endswith(" follows"), (path, status)
+    for name in ("Report", "Problem", "Receipt", "TotalsAnswer"):
+        assert document["components"]["schemas"][name]["description"], name
+
+
+def test_fields_are_described_where_they_are_declared(document):
+    """All that is answered takes part, also what a Struct has from its parent."""
+    schemas = document["components"]["schemas"]
+
+    assert set(schemas) == {struct.__name__ for struct in STRUCTS} | {"Report"}
+    assert (
+        "Its event's number within the dossier, from 1."
+        == schemas["Receipt"]["properties"]["version"]["description"]
+    )
+    for name in ("Problem", "Unready"):
+        kind = schemas[name]["properties"]["type"]
+        assert "`urn:activation-ledger:problem:` and the code." == kind["description"], name
+    for name, field in schemas["Report"]["properties"].items():
+        assert field["description"], name
+
+
+def test_every_code_is_listed(document):
+    """Under the status that it comes with."""
+    lines = document["info"]["description"].splitlines()
+    listed = {line[2:5]: set(line[7:].split(", ")) for line in lines if line.startswith("- ")}
+
+    assert {"not_caught_up", "store_unavailable"} <= listed["503"]
+    assert {"bad_request", "body_cut", "invalid_json", "repeated_field"} <= listed["400"]
+    assert {"no_such_route", "unknown_citizen", "unknown_dossier"} == listed["404"]
+    assert {"unsupported_media_type"} == listed["415"]
+
+
+def test_not_ready_is_documented_as_one_shape(document):
+    """A problem in any case; what readiness tells besides may be absent."""
+    response = document["paths"]["/health/ready"]["get"]["responses"]["503"]
+    assert {"$ref": "#/components/schemas/Unready"} == response["content"]["application/problem+json"][
+        "schema"
+    ]
+
+    schemas = document["components"]["schemas"]
+    assert schemas["Problem"]["required"] == schemas["Unready"]["required"]
+    assert {"ready", "position", "projections"} == set(schemas["Unready"]["properties"]) - set(
+        schemas["Problem"]["properties"]
+    )
+
+
 def test_the_body_of_a_report_is_documented(document):
     """One report or an array of them, with all fields of the import format."""
     body = document["paths"]["/v1/events"]["post"]["requestBody"]
     one, many = body["content"]["application/json"]["schema"]["oneOf"]
+    assert (one, 1000) == (many["items"], many["maxItems"])
 
+    one = document["components"]["schemas"][one["$ref"].rsplit("/", 1)[1]]
     assert body["required"]
     assert list(FIELDS) == list(one["properties"])
     assert not one["additionalProperties"]
     assert {"key", "type", "citizen", "level", "occurred_at", "actor"} == set(one["required"])
-    assert (one, 1000) == (many["items"], many["maxItems"])
     assert {"atomic"} == {
         parameter["name"] for parameter in document["paths"]["/v1/events"]["post"]["parameters"]
     }
@@ -71,8 +143,7 @@ def test_the_body_of_a_report_is_documented(document):
 
 def test_the_example_of_the_document_is_a_good_report(client, document):
     """What people paste is recorded."""
-    body = document["paths"]["/v1/events"]["post"]["requestBody"]
-    [example] = body["content"]["application/json"]["schema"]["oneOf"][0]["examples"]
+    [example] = document["components"]["schemas"]["Report"]["examples"]
     assert 201 == client.post("/v1/events", json=example).status_code
 
 

@@ -1,0 +1,74 @@
+"""The words of the OpenAPI document. Litestar knows the types; what a field means is read where it is declared."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby, pairwise
+from operator import itemgetter
+
+import msgspec
+from litestar.openapi.spec import OpenAPI, Schema
+
+from api.dossiers import Found
+from api.events import REPORT
+from api.health import Readiness, Unready
+from api.problems import CODES, Problem
+from api.units import UnitList, UnitRow
+from ledger import DossierState, History, HistoryEvent, Receipt
+from ledger.history import LevelState, UnitName
+from projections import ProjectionStatus, TotalsAnswer
+
+TITLE = "Activation ledger"
+DESCRIPTION = """\
+Every collection, approval and activation of an electronic identity account, for good.
+
+Each report has a key of the client's own: sent again, it is recorded once and answered with the first receipt.
+A receipt tells its position in the ledger; a question with `after` and that position has it counted.
+
+Problems follow RFC 9457. Programs branch on `code`, which never changes:
+
+""" + "\n".join(
+    f"- {status}: {', '.join(code for _, code in codes)}"
+    for status, codes in groupby(CODES, key=itemgetter(0))
+)
+
+STRUCTS: tuple[type[msgspec.Struct], ...] = (
+    *(DossierState, Found, History, HistoryEvent, LevelState, Problem, ProjectionStatus, Readiness, Receipt),
+    *(TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+)
+"""What is answered; Litestar makes the schemas of these."""
+
+
+def describe(document: OpenAPI) -> None:
+    """Give the schemas of a document their descriptions, and the one of a report its place among them."""
+    assert document.components is not None
+    assert document.components.schemas is not None
+    schemas = document.components.schemas
+    for struct in STRUCTS:
+        schema = schemas[struct.__name__]
+        assert isinstance(schema, Schema)
+        assert schema.properties is not None
+        if struct.__doc__:
+            schema.description = _plain(struct.__doc__)
+        for name, text in _fields(struct):
+            schema.properties[name] = replace(schema.properties[name], description=_plain(text))
+    schemas["Report"] = REPORT
+
+
+def _fields(struct: type) -> Iterator[tuple[str, str]]:
+    """Yield the fields that have a string under them, with it."""
+    for base in struct.__mro__:
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            [declared] = ast.parse(inspect.getsource(base)).body
+            assert isinstance(declared, ast.ClassDef)
+            for field, below in pairwise(declared.body):
+                match field, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                        value=ast.Constant(value=str(text))
+                    ):
+                        yield name, text
+
+
+def _plain(text: str) -> str:
+    return inspect.cleandoc(text).replace("``", "`")
