@@ -8,7 +8,6 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.types import Guard, Message, Receive, Scope, Send
 
 from api.bodies import BodyRequest
@@ -18,6 +17,7 @@ from api.events import EventController
 from api.health import index, live, ready
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
+from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
@@ -71,8 +71,7 @@ def create_app(
             version=version("activation-ledger"),
             description=DESCRIPTION,
             use_handler_docstrings=True,
-            # Its scripts come from a CDN: offline, read /schema/openapi.json.
-            render_plugins=[SwaggerRenderPlugin()],
+            render_plugins=[SchemaPage()],
         ),
         **settings,
     )

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from api import schema_page
 from api.documentation import STRUCTS
 from ledger.commands import FIELDS
 
@@ -165,3 +166,36 @@ def test_the_document_opens(client, address):
     response = client.get(address)
     assert 200 == response.status_code
     assert "Activation ledger" in response.text
+
+
+def test_the_page_shows_all_of_the_document(client, document):
+    """Every operation, every schema and every field, with links that lead somewhere."""
+    page = client.get("/schema").text
+    for path, method, operation in operations(document):
+        assert f'<h2 id="{operation["operationId"]}"><code>{method.upper()} {path}</code></h2>' in page
+        for parameter in operation.get("parameters", []):
+            assert f"<code>{parameter['name']}</code>" in page
+    for name, schema in document["components"]["schemas"].items():
+        assert f'<h2 id="{name}">' in page
+        for field in schema["properties"]:
+            assert f"<code>{field}" in page, (name, field)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_the_page_brings_nobody_in(client):
+    """No script, and nothing from the network: histories can be read from where it is shown."""
+    page = client.get("/schema").text
+    assert [] == re.findall(r"<script|<link|<img|https?://|src=|@import|url\(", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_page_takes_words_for_words():
+    """Whatever a description holds."""
+    document = {
+        "info": {"title": "<i>", "version": "1", "description": "a < b & `c < d`"},
+        "paths": {},
+        "components": {"schemas": {}},
+    }
+    page = "\n".join(schema_page.page(document, "/openapi.json"))
+    assert "<title>&lt;i&gt; 1</title>" in page
+    assert "<p>a &lt; b &amp; <code>c &lt; d</code></p>" in page
