@@ -32,6 +32,12 @@ class NotCaughtUpError(UnavailableError):
     code = "not_caught_up"
 
 
+class RebuildBlockedError(UnavailableError):
+    """Something that is not the projection's hangs on its live tables, a view say, so they cannot be replaced."""
+
+    code = "rebuild_blocked"
+
+
 class RebuildRunningError(LedgerError):
     """Another rebuild of this projection is under way."""
 

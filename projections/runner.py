@@ -28,6 +28,7 @@ from projections.errors import (
     PoisonEventError,
     PositionLostError,
     ProjectionStoppedError,
+    RebuildBlockedError,
     RebuildRunningError,
 )
 from projections.status import ProjectionStatus, status
@@ -214,6 +215,7 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
 
     Raises:
         RebuildRunningError: Another one is under way.
+        RebuildBlockedError: Something hangs on the live tables, which stay; says what.
         ProjectionStoppedError: An event cannot be folded; the live tables stay.
         StoreUnavailableError: The database cannot be reached.
     """
@@ -234,6 +236,11 @@ def rebuild(database: Database, *, on_progress: Callable[[int, int], None] | Non
                         _log.warning("the rebuild waits for a long transaction that reads its tables")
                         told = True
                     time.sleep(SWAP_PAUSE_SECONDS)
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise RebuildBlockedError(
+                f"the tables of {NAME} cannot be replaced: {error.diag.message_detail}; "
+                "drop that, rebuild, and make it again"
+            ) from error
         except PoisonEventError as poison:
             raise ProjectionStoppedError(f"the rebuild of {NAME} stopped at {poison}") from poison
 

@@ -16,6 +16,7 @@ from ledger import Ledger
 from ledger.migrations import connect
 from projections import (
     ProjectionStoppedError,
+    RebuildBlockedError,
     RebuildRunningError,
     Runner,
     TotalsQuery,
@@ -404,6 +405,23 @@ def rights_of_tables(operator) -> list:
         ORDER BY relname, attname, grantee, privilege_type
         """
     ).fetchall()
+
+
+def test_a_view_on_the_tables(ledger, database, operator):
+    """What an operator hung on the live tables is not torn down: the rebuild says what it is, and leaves all as it was."""
+    ledger.record(report(1))
+    catch_up(database)
+    operator.execute(
+        "CREATE VIEW of_an_operator AS SELECT day, sum(collected) FROM unit_totals_day GROUP BY day"
+    )
+    before = rows_of_tables(database)
+    with pytest.raises(RebuildBlockedError, match="view of_an_operator depends on table unit_totals_day"):
+        rebuild(database)
+
+    assert before == rows_of_tables(database)
+    operator.execute("DROP VIEW of_an_operator")
+    assert UNITS + 1 == rebuild(database)
+    by_hand.check_totals(database, length=1)
 
 
 def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):

@@ -18,8 +18,17 @@ from psycopg import Connection
 
 from ledger import Collect, Ledger
 from ledger.migrations import connect
-from projections import ProjectionStoppedError, Runner, TotalsQuery, catch_up, rebuild, runner, status
-from projections.errors import PoisonEventError, PositionLostError
+from projections import (
+    PositionLostError,
+    ProjectionStoppedError,
+    Runner,
+    TotalsQuery,
+    catch_up,
+    rebuild,
+    runner,
+    status,
+)
+from projections.errors import PoisonEventError
 from projections.unit_totals import UnitTotalsTables
 from tests.conftest import NOW, check_ledger
 from tests.projections import by_hand, campaigns
