@@ -30,7 +30,7 @@ def refuse_unknown_parameters(
     for name in asked:
         if name not in known:
             raise ClientException(
-                f"unknown query parameter {shown(name)}; known are {', '.join(known) or 'none'}"
+                f"unknown query parameter: {shown(name)}; known are {', '.join(known) or 'none'}"
             )
         if asked.count(name) > 1:
             raise ClientException(f"the query parameter {name} stands more than once")

@@ -26,6 +26,7 @@ from ledger.errors import (
     UnitError,
 )
 from projections import NotCaughtUpError, ProjectionStoppedError, RebuildRunningError
+from projections.errors import PositionLostError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:activation-ledger:problem:"
@@ -55,7 +56,7 @@ _HTTP = {
 """Code and title of what is refused before the ledger sees it, by status."""
 
 MEANINGS = {
-    400: "Malformed: sent again unchanged, it can never succeed.",
+    400: "The request or the report is malformed.",
     404: "There is no such citizen or dossier.",
     409: "The dossier is not in the state for it, or the key was used for another report.",
     413: "The body is too large, or holds too many reports.",
@@ -80,7 +81,7 @@ CODES = sorted(
 )
 """Every status with every code that it comes with."""
 
-_TELLING = (ClockBehindError, ContentionError, NotCaughtUpError, ProjectionStoppedError)
+_TELLING = (ClockBehindError, ContentionError, NotCaughtUpError, PositionLostError, ProjectionStoppedError)
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 
 _log = logging.getLogger(__name__)
