@@ -13,16 +13,8 @@ from litestar.params import QueryParameter, RawBody
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
-from ledger.commands import (
-    ACTOR_CHARACTERS_MAX,
-    FIELDS,
-    KEY_CHARACTERS_MAX,
-    NOTE_CHARACTERS_MAX,
-    PARTNERS,
-    PLACES,
-    REJECTION_REASONS,
-    UNIT_CHARACTERS_MAX,
-)
+from ledger.checks import ACTOR_CHARACTERS_MAX, KEY_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, UNIT_CHARACTERS_MAX
+from ledger.commands import FIELDS, PARTNERS, PLACES, REJECTION_REASONS
 
 
 def _text(description: str, **bounds: Any) -> Schema:

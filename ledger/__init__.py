@@ -1,11 +1,12 @@
 """The activation ledger: every collection, approval and activation of an electronic identity account, for good."""
 
 from ledger.application import Ledger, UnitsLoaded, open_ledger
-from ledger.commands import Activate, AnyCommand, Approve, Collect, Reject, read_report
+from ledger.commands import Activate, AnyCommand, Approve, Collect, Reject
 from ledger.errors import LedgerError, UnavailableError
 from ledger.events import Activated, AnyEvent, Approved, Collected, Recorded, Rejected, UnitOpened
 from ledger.history import DossierState, History, HistoryEvent
 from ledger.recording import Receipt, Refusal
+from ledger.reports import read_report
 from ledger.store import Head
 from ledger.units import Unit, UnitTree
 

@@ -14,7 +14,8 @@ from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger import database as databases
 from ledger.business_time import business_day
-from ledger.commands import AnyCommand, check, check_citizen
+from ledger.checks import check, check_citizen
+from ledger.commands import AnyCommand
 from ledger.database import Database
 from ledger.embedded import default_home
 from ledger.errors import (

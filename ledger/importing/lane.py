@@ -14,11 +14,12 @@ from zlib import crc32
 import msgspec
 
 from ledger.application import Ledger
-from ledger.commands import FIELDS, AnyCommand, command_of
+from ledger.commands import FIELDS, AnyCommand
 from ledger.errors import BatchTooLargeError, InputError, StateError
 from ledger.importing.report_files import read_lines
 from ledger.importing.spool import Buckets
 from ledger.recording import Receipt, Refusal
+from ledger.reports import command_of
 
 BATCH_LINES_MAX = 2_000
 """How many lines are recorded in one commit, but for those of a single dossier, which are never parted."""

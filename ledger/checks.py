@@ -1,0 +1,209 @@
+"""Whether a command is well-formed.
+
+Pure: the clock comes in as an argument. A command is checked before anything is
+looked up, so a report that is wrong in itself never touches the database.
+"""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NoReturn
+
+from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS, AnyCommand, Reject
+from ledger.errors import (
+    CitizenInvalidError,
+    FieldInvalidError,
+    FieldMissingError,
+    LevelInvalidError,
+    NulCharacterError,
+    PersonalNumberError,
+    TimeInFutureError,
+    TimeInvalidError,
+    TimeWithoutOffsetError,
+)
+from ledger.masking import shown
+
+FUTURE_MAX = timedelta(minutes=5)
+"""How far a sending device's clock may be ahead of the ledger's."""
+KEY_CHARACTERS_MAX = 64
+ACTOR_CHARACTERS_MAX = 64
+UNIT_CHARACTERS_MAX = 32
+TEAM_CHARACTERS_MAX = 64
+NOTE_CHARACTERS_MAX = 500
+
+_AT_A_UNIT = frozenset(("collected", "activated"))
+_is_citizen = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
+_is_team = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
+# \d of any script: a full-width number is as personal as an ASCII one.
+_find_number = re.compile(r"(?<!\d)\d{12}(?!\d)").search
+_NOT_DIGITS = re.compile(r"\D+")
+_OTHER_BYTES = bytes(set(range(256)) - set(b"0123456789"))
+_TEXT_FIELDS = ("key", "actor", "unit", "team", "residence_unit", "note")
+WORDS_REMEMBERED = 50_000
+"""How many codes, of units, officers and teams, are remembered as well-formed; each stands in many reports."""
+
+
+def check(command: AnyCommand, *, now: datetime) -> None:
+    """Check everything about a command that needs no look-up.
+
+    Args:
+        now: The ledger's clock, with an offset.
+
+    Raises:
+        InputError: One subclass per fault; the first fault found is the one named.
+    """
+    check_citizen(command.citizen)
+    # Not isinstance: True is 1 and 2.0 is 2, but neither can be read again from a stored event.
+    if type(command.level) is not int or command.level not in (1, 2):
+        raise LevelInvalidError(f"level must be 1 or 2, not {shown(str(command.level))}")
+    _check_time(command.occurred_at, now)
+    try:
+        _check_texts(command)
+        _check_choices(command)
+    except TypeError:
+        _refuse_not_text(command)
+
+
+def check_citizen(citizen: object) -> None:
+    """Raise CitizenInvalidError unless *citizen* is 12 digits.
+
+    The decree that defined what the digits mean is repealed, so nothing else is asked of them.
+    """
+    if not isinstance(citizen, str) or not _is_citizen(citizen):
+        raise CitizenInvalidError(_citizen_fault(citizen))
+
+
+def _citizen_fault(citizen: object) -> str:
+    if isinstance(citizen, str) and len(citizen) == 11 and citizen.isdecimal():
+        return (
+            "citizen has 11 digits instead of 12: a leading zero was probably lost by a spreadsheet; "
+            "format the column as text"
+        )
+    length = len(citizen) if isinstance(citizen, str) else 0
+    return f"citizen must be 12 digits; this value has {length} characters or is not a number"
+
+
+def _check_time(occurred_at: datetime, now: datetime) -> None:
+    if not isinstance(occurred_at, datetime):
+        raise TimeInvalidError("occurred_at must be a time")
+    offset = occurred_at.utcoffset()
+    if offset is None:
+        raise TimeWithoutOffsetError(
+            f"occurred_at {occurred_at.isoformat()} has no offset; write +07:00 for Vietnam"
+        )
+    if occurred_at.year < 1900 or occurred_at.year > 9000:
+        raise TimeInvalidError(f"occurred_at {occurred_at.isoformat()} is not a plausible time")
+    if offset.seconds % 60 or offset.microseconds:
+        # RFC 3339 has no room for the seconds; without them it would be stored as another instant.
+        raise TimeInvalidError(f"occurred_at {occurred_at.isoformat()}: the offset must be whole minutes")
+    if occurred_at - now > FUTURE_MAX:
+        raise TimeInFutureError(occurred_at, now)
+
+
+def _check_texts(command: AnyCommand) -> None:
+    try:
+        long = (
+            _line("key", command.key, KEY_CHARACTERS_MAX),
+            _word("actor", command.actor, ACTOR_CHARACTERS_MAX),
+            _word("unit", command.unit, UNIT_CHARACTERS_MAX),
+            _word("team", command.team, TEAM_CHARACTERS_MAX),
+            _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX),
+            _note(command.note),
+        )
+    except FieldInvalidError:
+        _check_own_number(command)
+        raise
+    if any(long):
+        _check_own_number(command)
+    if not command.key:
+        raise FieldMissingError("key")
+    if not command.actor:
+        raise FieldMissingError("actor")
+    if not command.unit and command.TYPE in _AT_A_UNIT:
+        raise FieldMissingError("unit")
+
+
+def _check_own_number(command: AnyCommand) -> None:
+    """Find the citizen's own number however it is spaced or embedded."""
+    for name in _TEXT_FIELDS:
+        if command.citizen in _digits(getattr(command, name)):
+            raise PersonalNumberError(name)
+
+
+def _line(name: str, text: str, characters_max: int) -> bool:
+    """Check a text of one line; return whether it has digits enough to hold a personal number."""
+    if text == "":
+        return False
+    many_digits = _check_numbers(name, text)
+    if len(text) > characters_max:
+        raise FieldInvalidError(name, f"at most {characters_max} characters, this has {len(text)}")
+    # Not printable: control characters, and the halves of characters that UTF-8 cannot store.
+    if not text.isprintable() or text != text.strip():
+        raise FieldInvalidError(name, "holds a control character, or a blank at an end")
+    if name == "team" and not _is_team(text):
+        raise FieldInvalidError("team", "a code of up to 64 letters, digits, - and _")
+    return many_digits
+
+
+# A refusal is never remembered, so nothing that may be personal is.
+_word = lru_cache(WORDS_REMEMBERED, typed=True)(_line)
+
+
+def _note(text: str) -> bool:
+    if text == "":
+        return False
+    many_digits = _check_numbers("note", text)
+    if len(text) > NOTE_CHARACTERS_MAX or not text.strip():
+        raise FieldInvalidError("note", f"at most {NOTE_CHARACTERS_MAX} characters, and not only blanks")
+    if not _is_utf8(text):
+        raise FieldInvalidError("note", "holds half of a character that UTF-8 cannot store")
+    return many_digits
+
+
+def _check_numbers(name: str, text: str) -> bool:
+    if "\x00" in text:
+        raise NulCharacterError(name)
+    if _count_digits(text) < 12:
+        return False
+    if _find_number(text):
+        raise PersonalNumberError(name)
+    return True
+
+
+def _count_digits(text: str) -> int:
+    if text.isascii():
+        return len(text.encode().translate(None, _OTHER_BYTES))
+    return len(_NOT_DIGITS.sub("", text))
+
+
+def _digits(text: str) -> str:
+    digits = _NOT_DIGITS.sub("", text)
+    # Of any script, because full-width digits read the same.
+    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
+
+
+def _check_choices(command: AnyCommand) -> None:
+    if command.place and command.place not in PLACES:
+        raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
+    if command.partner and command.partner not in PARTNERS:
+        raise FieldInvalidError("partner", f"must be one of {', '.join(sorted(PARTNERS))}")
+    if isinstance(command, Reject) and command.reason not in REJECTION_REASONS:
+        if not command.reason:
+            raise FieldMissingError("reason", "a rejection names its reason")
+        raise FieldInvalidError("reason", f"must be one of {', '.join(sorted(REJECTION_REASONS))}")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_not_text(command: AnyCommand) -> NoReturn:
+    for name in (*_TEXT_FIELDS, "place", "partner", "reason"):
+        if not isinstance(getattr(command, name, ""), str):
+            raise FieldInvalidError(name, "must be text")
+    raise AssertionError("every field is text")
