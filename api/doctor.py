@@ -11,6 +11,7 @@ from ledger.errors import KeyFileError, StoreNotReadyError
 from ledger.identities import read_key_file
 from ledger.migrations import LOG, check_migrated, connect
 from projections import COMPONENTS
+from projections.errors import PositionLostError
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -71,6 +72,8 @@ def _read_projections(connection: Connection[Any], facts: dict[str, Any], proble
     rows = connection.execute(
         "SELECT name, position, error, head.size - position FROM projections, head ORDER BY name"
     ).fetchall()
+    lost = {component.name for component in COMPONENTS} - {name for name, *_ in rows}
+    problems.extend(str(PositionLostError(name)) for name in sorted(lost))
     for name, position, error, lag in rows:
         if name.endswith(".rebuild"):
             facts[f"{name} position"] = position

@@ -1,0 +1,81 @@
+"""The doctor names what is wrong with a ledger, and what to do about it."""
+
+import pytest
+
+from api.doctor import examine
+from ledger.identities import create_key_file
+from projections import COMPONENTS
+from tests.ledger.reports import collect
+
+OFF = {"fsync", "full_page_writes", "synchronous_commit"}
+"""What the tests' server does without; see FAST in tests/conftest.py."""
+
+
+@pytest.fixture
+def problems(database, key_file, ledger):
+    """What is wrong, but for what is wrong with every server of the tests."""
+    ledger.check_key(key_file)
+
+    def ask(path=key_file) -> list[str]:
+        found = examine(database, path, version="1").problems
+        return [problem for problem in found if problem.split()[0] not in OFF]
+
+    return ask
+
+
+def test_a_sound_ledger_has_no_problems(database, key_file, ledger, problems):
+    """Its facts are counted, not guessed."""
+    ledger.record(collect())
+    assert [] == problems()
+    facts = examine(database, key_file, version="1").facts
+    assert (587, 586, 1) == (facts["events"], facts["unit events"], facts["dossiers"])
+    assert (0, 587) == (facts["unit_totals position"], facts["unit_totals lag (events)"])
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            "SET session_replication_role = replica; DELETE FROM events WHERE notification_id = 586",
+            "the head says 586 events, the log ends at 585",
+        ),
+        (
+            "SET session_replication_role = replica; "
+            "UPDATE head SET recorded_at = clock_timestamp() + interval '50 seconds'",
+            "s behind the last recorded event; set the clock",
+        ),
+        ("UPDATE projections SET error = 'position 7'", "stopped at position 7; mend the program"),
+        ("DELETE FROM projections", "unit_totals has lost its position; run ledger rebuild"),
+        ("ALTER TABLE events DISABLE TRIGGER events_are_immutable", "is missing or disabled"),
+        ("GRANT DELETE ON events TO ledger_writer", "may events DELETE: revoke it"),
+    ],
+)
+def test_damage_is_told_with_what_to_do(operator, problems, damage, told):
+    """Each alone, so that one does not hide another."""
+    for statement in damage.split("; "):
+        operator.execute(statement)
+    [problem] = problems()
+    assert told in problem
+
+
+def test_a_key_file_that_is_not_the_ledgers_is_told(problems, key_file, tmp_path):
+    """Missing, or another one's."""
+    [problem] = problems(tmp_path / "none")
+    assert "no key file" in problem
+    create_key_file(tmp_path / "other.key")
+    [problem] = problems(tmp_path / "other.key")
+    assert "is another ledger's; name the right one" in problem
+
+
+def test_a_database_that_is_not_set_up_is_told(fresh_database, key_file):
+    """Nothing else is looked at then."""
+    report = examine(fresh_database, key_file, version="1")
+    [problem] = report.problems
+    assert "ledger migrate" in problem
+    assert {"activation-ledger", "database", "PostgreSQL"} == set(report.facts)
+
+
+def test_the_projections_that_are_looked_at_are_all(operator):
+    """One whose name is not its component's would be told as lost for ever."""
+    names = {name for (name,) in operator.execute("SELECT name FROM projections")}
+    assert {component.name for component in COMPONENTS} == names
