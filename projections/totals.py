@@ -22,7 +22,8 @@ FIRST_DAY = date(1900, 1, 1)
 LAST_DAY = date(9999, 1, 1)
 """No event is after it, and a month later still is a date."""
 WAIT_SECONDS = 2.0
-_WAIT_STEP_SECONDS = 0.01
+_WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
+"""How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
 _COUNTS = len(MEASURES) - 2
 """The measures that days bound; the rest wait now."""
 
@@ -114,12 +115,14 @@ class Totals:
 
     def _wait(self, after: int, wait_seconds: float) -> None:
         deadline = time.monotonic() + wait_seconds
+        step = _WAIT_STEP_SECONDS_MIN
         while (position := self.position()) < after:
             if time.monotonic() >= deadline:
                 raise NotCaughtUpError(
                     f"{NAME} has counted up to position {position}, not yet {after}; ask again in a second"
                 )
-            time.sleep(_WAIT_STEP_SECONDS)
+            time.sleep(step)
+            step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)
 
     def position(self) -> int:
         """Return the last position counted."""
