@@ -1,7 +1,7 @@
 """What a ledger's operator asks first: versions, sizes, lags, and what is wrong."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 from psycopg import Connection, sql
@@ -12,6 +12,10 @@ from ledger.identities import read_key_file
 from ledger.migrations import LOG, check_migrated, connect
 from projections import COMPONENTS
 from projections.errors import PositionLostError
+
+_TABLES = ("head", "events", "citizens", "key_check", "projections")
+Names = dict[str, sql.Composable]
+"""What stands for the ledger's tables in a query, and for its schema as a text."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -30,47 +34,62 @@ def examine(database: Database, key_path: Path, *, version: str) -> Report:
     facts: dict[str, Any] = {"activation-ledger": version, "database": database.describe()}
     problems: list[str] = []
     with connect(database.as_operator()) as connection:
+        # Not the ledger's schema: the projector may create functions in it, which would run here with the
+        # operator's rights. So every table is named in full.
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+        names: Names = {table: sql.Identifier(database.schema, table) for table in _TABLES}
+        names["schema"] = sql.Literal(database.schema)
         facts["PostgreSQL"] = _one(connection, "SHOW server_version")
         try:
             check_migrated(connection, database, (LOG, *COMPONENTS))
         except StoreNotReadyError as error:
             return Report(facts, [str(error)])
-        _read_log(connection, facts, problems)
-        _read_projections(connection, facts, problems)
+        _read_log(connection, names, facts, problems)
+        _read_projections(connection, names, facts, problems)
         _read_settings(connection, facts, problems)
-        _read_roles(connection, database, problems)
-        _read_key(connection, key_path, facts, problems)
+        _read_roles(connection, names, database, problems)
+        _read_key(connection, names, key_path, facts, problems)
     return Report(facts, problems)
 
 
-def _one(connection: Connection[Any], query: str, *parameters: Any) -> Any:
-    row = connection.execute(sql.SQL(query), parameters).fetchone()
+def _one(connection: Connection[Any], query: LiteralString, **names: sql.Composable) -> Any:
+    row = connection.execute(sql.SQL(query).format(**names)).fetchone()
     assert row is not None
     return row[0]
 
 
-def _read_log(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
+def _read_log(connection: Connection[Any], names: Names, facts: dict[str, Any], problems: list[str]) -> None:
     [[size, recorded_at, units]] = connection.execute(
-        "SELECT size, recorded_at, units_version FROM head"
+        sql.SQL("SELECT size, recorded_at, units_version FROM {head}").format(**names)
     ).fetchall()
     facts["events"] = size
     facts["last recorded (UTC)"] = f"{recorded_at:%Y-%m-%d %H:%M:%S}" if size else "never"
     facts["unit events"] = units
-    facts["dossiers"] = _one(connection, "SELECT count(*) FROM citizens")
-    facts["size of the log"] = _one(connection, "SELECT pg_size_pretty(pg_total_relation_size('events'))")
-    highest = _one(connection, "SELECT coalesce(max(notification_id), 0) FROM events")
+    facts["dossiers"] = _one(connection, "SELECT count(*) FROM {citizens}", **names)
+    facts["size of the log"] = _one(
+        connection,
+        "SELECT pg_size_pretty(pg_total_relation_size(({schema} || '.events')::regclass))",
+        **names,
+    )
+    highest = _one(connection, "SELECT coalesce(max(notification_id), 0) FROM {events}", **names)
     if highest != size:
         problems.append(
             f"the head says {size} events, the log ends at {highest}: somebody changed tables by hand; restore a backup"
         )
-    ahead = _one(connection, "SELECT extract(epoch FROM recorded_at - clock_timestamp())::float8 FROM head")
+    ahead = _one(
+        connection, "SELECT extract(epoch FROM recorded_at - clock_timestamp())::float8 FROM {head}", **names
+    )
     if ahead > 1:
         problems.append(f"the server's clock is {ahead:.0f} s behind the last recorded event; set the clock")
 
 
-def _read_projections(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
+def _read_projections(
+    connection: Connection[Any], names: Names, facts: dict[str, Any], problems: list[str]
+) -> None:
     rows = connection.execute(
-        "SELECT name, position, error, head.size - position FROM projections, head ORDER BY name"
+        sql.SQL(
+            "SELECT name, position, error, size - position FROM {projections}, {head} ORDER BY name"
+        ).format(**names)
     ).fetchall()
     lost = {component.name for component in COMPONENTS} - {name for name, *_ in rows}
     problems.extend(str(PositionLostError(name)) for name in sorted(lost))
@@ -88,12 +107,12 @@ def _read_projections(connection: Connection[Any], facts: dict[str, Any], proble
 
 def _read_settings(connection: Connection[Any], facts: dict[str, Any], problems: list[str]) -> None:
     for name in ("fsync", "full_page_writes", "synchronous_commit", "data_checksums"):
-        facts[name] = _one(connection, f"SHOW {name}")
+        facts[name] = _one(connection, "SHOW {name}", name=sql.Identifier(name))
         if name != "data_checksums" and facts[name] == "off":
             problems.append(f"{name} is off: events that were acknowledged can be lost; set it on")
 
 
-def _read_roles(connection: Connection[Any], database: Database, problems: list[str]) -> None:
+def _read_roles(connection: Connection[Any], names: Names, database: Database, problems: list[str]) -> None:
     for role in (database.writer, database.projector):
         powers = connection.execute(
             "SELECT rolsuper OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE rolname = %s", (role,)
@@ -103,10 +122,12 @@ def _read_roles(connection: Connection[Any], database: Database, problems: list[
                 f"the role {role} is missing or has more power than it should; run ledger migrate"
             )
     changeable = connection.execute(
-        "SELECT t.name || ' ' || p.name FROM (VALUES ('events'), ('head'), ('citizens')) AS t (name), "
-        "(VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (name), "
-        "(VALUES (%s::name), (%s::name)) AS r (name) WHERE has_table_privilege(r.name, t.name, p.name)",
-        (database.writer, database.projector),
+        sql.SQL(
+            "SELECT t.name || ' ' || p.name FROM (VALUES ('events'), ('head'), ('citizens')) AS t (name), "
+            "(VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (name), "
+            "(VALUES ({writer}::name), ({projector}::name)) AS r (name) "
+            "WHERE has_table_privilege(r.name, {schema} || '.' || t.name, p.name)"
+        ).format(writer=sql.Literal(database.writer), projector=sql.Literal(database.projector), **names)
     ).fetchall()
     for (privilege,) in changeable:
         problems.append(f"an application role may {privilege}: revoke it, the log must be append-only")
@@ -114,17 +135,19 @@ def _read_roles(connection: Connection[Any], database: Database, problems: list[
         connection,
         "SELECT count(*) FROM pg_trigger WHERE tgname IN "
         "('events_are_immutable', 'head_is_kept', 'citizens_are_kept', 'key_check_is_kept') AND tgenabled = 'O' "
-        "AND tgrelid IN ('events'::regclass, 'head'::regclass, 'citizens'::regclass, 'key_check'::regclass)",
+        "AND tgrelid IN (SELECT ({schema} || '.' || name)::regclass "
+        "FROM (VALUES ('events'), ('head'), ('citizens'), ('key_check')) AS t (name))",
+        **names,
     )
     if triggers != 4:
         problems.append("a trigger that refuses changes is missing or disabled; enable it again")
 
 
 def _read_key(
-    connection: Connection[Any], key_path: Path, facts: dict[str, Any], problems: list[str]
+    connection: Connection[Any], names: Names, key_path: Path, facts: dict[str, Any], problems: list[str]
 ) -> None:
     facts["key file"] = str(key_path)
-    claimed = connection.execute("SELECT value FROM key_check").fetchone()
+    claimed = connection.execute(sql.SQL("SELECT value FROM {key_check}").format(**names)).fetchone()
     try:
         check = read_key_file(key_path).check()
     except KeyFileError as error:

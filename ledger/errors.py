@@ -209,7 +209,9 @@ class UnitUnknownError(UnitError):
     code = "unknown_unit"
 
     def __init__(self, unit: str) -> None:
-        super().__init__(f"no unit ever had this code: {shown(unit)}; ledger units list shows the codes of a day")
+        super().__init__(
+            f"no unit ever had this code: {shown(unit)}; ledger units list shows the codes of a day"
+        )
         self.unit = unit
 
 

@@ -36,7 +36,9 @@ def test_imports_fall_one_way(path):
     assert set() == forbidden & set(imports(path))
 
 
-@pytest.mark.parametrize("name", ["dossier", "checks", "commands", "reports", "units", "history", "business_time", "events"])
+@pytest.mark.parametrize(
+    "name", ["dossier", "checks", "commands", "reports", "units", "history", "business_time", "events"]
+)
 def test_pure_code_stays_pure(name):
     """Decisions know no database, no random and no clock."""
     path = ROOT / "ledger" / f"{name}.py"

@@ -58,6 +58,16 @@ def test_damage_is_told_with_what_to_do(operator, problems, damage, told):
     assert told in problem
 
 
+def test_what_the_projector_plants_does_not_run(database, key_file, operator, problems):
+    """A function that fits better than PostgreSQL's own would have the operator's rights."""
+    operator.execute("SET ROLE ledger_projector")
+    operator.execute(
+        "CREATE FUNCTION ledger.pg_total_relation_size(text) RETURNS bigint LANGUAGE plpgsql "
+        "AS $$ BEGIN RAISE EXCEPTION 'I ran as %', current_user; END $$"
+    )
+    assert [] == problems()
+
+
 def test_a_key_file_that_is_not_the_ledgers_is_told(problems, key_file, tmp_path):
     """Missing, or another one's."""
     [problem] = problems(tmp_path / "none")
