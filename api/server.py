@@ -28,8 +28,8 @@ from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler
 
 from api.app import create_app
-from ledger import LedgerError, UnavailableError, open_ledger
-from projections import Runner, open_totals
+from ledger import Ledger, LedgerError, UnavailableError, open_ledger
+from projections import Runner, Totals, open_totals
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 THREADS_MAX = 64
@@ -39,6 +39,7 @@ STOP_SECONDS_MAX = 10
 """A worker that has not ended by then, because a client is slow to send its body say, is killed. What it had
 acknowledged is safe."""
 _READY_SECONDS_MAX = 60
+_OPEN_AGAIN_SECONDS = 2.0
 _is_loopback = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?", re.ASCII | re.IGNORECASE).fullmatch
 
 LOGGING: dict[str, Any] = {
@@ -155,19 +156,17 @@ def _announce(settings: ServeSettings, on_ready: Callable[[str], None]) -> None:
 def load_app(settings: ServeSettings) -> Litestar:
     """Open the ledger in this process and return the API over it; the server closes it at its end.
 
-    A process that cannot ends with a sentence in the log.
+    While the database is away it waits; a process that cannot open the ledger ends with a sentence in the log.
     """
     Thread(target=_end_with_parent, name="parent", daemon=True).start()
     set_asyncio_executor(ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="request"))
     stack = ExitStack()
     try:
-        ledger = stack.enter_context(
-            open_ledger(settings.url, home=settings.home, schema=settings.schema, key_file=settings.key_file)
-        )
-        totals = open_totals(ledger)
-    except (LedgerError, UnavailableError) as error:
+        ledger, totals = _open(settings)
+    except LedgerError as error:
         _log.critical("a worker cannot open the ledger: %s", error)
         sys.exit(1)
+    stack.enter_context(ledger)
     runner = Runner(ledger)
 
     @asynccontextmanager
@@ -177,6 +176,24 @@ def load_app(settings: ServeSettings) -> Litestar:
             yield
 
     return create_app(ledger, totals, runner, guards=[refuse_other_sites], lifespan=[lifespan])
+
+
+def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
+    # Whoever started us has opened it a moment ago. If it is away now, it comes back: should we end instead,
+    # we would be replaced at once, again and again, and that ends the server.
+    while True:
+        try:
+            ledger = open_ledger(
+                settings.url, home=settings.home, schema=settings.schema, key_file=settings.key_file
+            )
+            try:
+                return ledger, open_totals(ledger)
+            except BaseException:
+                ledger.close()
+                raise
+        except UnavailableError as error:
+            _log.warning("a worker waits for the ledger: %s", error)
+            time.sleep(_OPEN_AGAIN_SECONDS)
 
 
 def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

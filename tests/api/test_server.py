@@ -372,6 +372,22 @@ def test_the_only_worker_that_is_killed_is_replaced(serve, ledger):
     check_ledger(ledger, length=UNITS + 1)
 
 
+def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(serve, door, ledger):
+    """The server outlives an outage, whatever happens to its processes meanwhile."""
+    served = serve()
+    with door.shut():
+        os.kill(workers(served)[0], signal.SIGKILL)
+        wait_until(lambda: "a worker waits for the ledger" in served.log.read_text())
+        # Longer than the time within which a second end of a worker would be that of the server.
+        time.sleep(7)
+        assert None is served.process.poll()
+    wait_until(lambda: answers(served))
+
+    assert 201 == served.client.post("/v1/events", json=report()).status_code
+    assert "Traceback" not in end(served)
+    check_ledger(ledger, length=UNITS + 1)
+
+
 def test_a_parent_that_is_killed_leaves_nobody_behind(serve, ledger):
     """The port is free within seconds, and what was acknowledged is there; so it can be started again at once."""
     served = serve("--workers", "2")
