@@ -24,7 +24,7 @@ from ledger.events import UnitEvent, UnitOpened
 
 LEVELS = ("nation", "province", "district", "commune")
 """From the top down; a parent stands above its children."""
-FAULTS_TOLD_MAX = 20
+FAULTS_TOLD_MAX = 3
 """A tree loaded over another differs in hundreds of lines; a sentence of all of them is read by nobody."""
 COLUMNS = ("code", "name", "level", "parent_code")
 
@@ -199,7 +199,8 @@ def decide_open(
     A row that is open on *valid_from* exactly as the file says changes nothing.
 
     Raises:
-        UnitDiffersError: Codes are open, or will be, as something else; names every line.
+        UnitDiffersError: Codes are open, or will be, as something else; tells the first lines and how
+            many more there are.
         FileInvalidError: A parent is neither in the file nor open, or would close a circle.
     """
     in_file = {row.code: row for row in rows}
@@ -244,16 +245,31 @@ def decide_open(
         else:
             ids[row.code] = holder.id
             differing.append(
-                f"line {row.line}: {row.code} {row.name} ({row.level}), but {_tenure(holder)} ({holder.level})"
+                f"line {row.line}: {row.code} {row.name}, but {_tenure(holder)}: "
+                + _difference(tree, holder, row, parent_id)
             )
     if faults:
         raise FileInvalidError("; ".join(faults))
     if differing:
         raise UnitDiffersError(
             f"{len(differing)} of the file's codes are open as something else on {valid_from} or later; "
-            "to change units use ledger units reorganise. " + _first_of(differing)
+            "to change units is the work of ledger units reorganise, which this version does not have yet. "
+            + _first_of(differing)
         )
     return opened
+
+
+def _difference(tree: UnitTree, holder: Unit, row: UnitRow, parent_id: UUID | None) -> str:
+    """Say what is not as *row* has it, under the parent that its code means on the file's day."""
+    told = []
+    if holder.name != row.name:
+        told.append(f"the name is {holder.name}, not {row.name}")
+    if holder.level != row.level:
+        told.append(f"the level is {holder.level}, not {row.level}")
+    if holder.parent_id != parent_id:
+        above = tree.by_id[holder.parent_id].code if holder.parent_id else "empty"
+        told.append(f"the parent code is {above}, not {row.parent_code or 'empty'}")
+    return " and ".join(told) or "not before"
 
 
 def _first_of(faults: Sequence[str]) -> str:

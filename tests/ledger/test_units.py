@@ -95,7 +95,7 @@ def test_loading_more_opens_the_rest():
     assert [tree.resolve("380", FROM).id] == [event.parent_id for event in more]
 
 
-def test_differing_codes_are_refused_naming_every_line():
+def test_differing_codes_are_refused_saying_what_differs():
     """A changed name, level or parent; nothing is opened, and the way out is named."""
     changed = (
         SMALL.replace("Phường Đông Thọ", "Phường Hàm Rồng")
@@ -108,9 +108,23 @@ def test_differing_codes_are_refused_naming_every_line():
     sentence = str(caught.value)
     for words in ("3 of the file's codes", "line 3: 380", "line 4: 14758 Phường Hàm Rồng", "line 5: 14761"):
         assert words in sentence
-    assert "Phường Đông Thọ held it from 2021-01-01" in sentence
-    assert "ledger units reorganise" in sentence
+    for told in (
+        "380 Thành phố Thanh Hóa, but Thành phố Thanh Hóa held it from 2021-01-01: "
+        "the level is district, not commune;",
+        "14758 Phường Hàm Rồng, but Phường Đông Thọ held it from 2021-01-01: "
+        "the name is Phường Đông Thọ, not Phường Hàm Rồng and the parent code is 380, not 38;",
+        "14761 Phường Nam Ngạn, but Phường Nam Ngạn held it from 2021-01-01: the parent code is 380, not 38",
+    ):
+        assert told in sentence
+    assert "ledger units reorganise, which this version does not have yet" in sentence
     assert "14764" not in sentence
+
+
+def test_of_many_differing_codes_three_are_told():
+    with pytest.raises(UnitDiffersError) as caught:
+        opening(tree_of(), SMALL, FROM - timedelta(days=1))
+    sentence = str(caught.value)
+    assert [3, 1] == [sentence.count("held it from 2021-01-01: not before"), sentence.count("; and 1 more")]
 
 
 def test_resolve():
