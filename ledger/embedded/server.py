@@ -70,6 +70,11 @@ class EmbeddedPostgres:
         """Whether the server accepts logins now. Starts and creates nothing."""
         return self._place.has_data() and self._answer() == "accepting"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether there is a cluster. Starts and creates nothing."""
+        return self._place.has_data()
+
     def conninfo(self, user: str = "postgres", dbname: str = "ledger") -> str:
         """How libpq reaches the server. Holds the password: never log it."""
         return make_conninfo(
