@@ -304,13 +304,13 @@ def test_stop_of_nothing_makes_nothing(opened, ground):
     assert list(ground.iterdir()) == []
 
 
-@pytest.mark.parametrize("killed", ["client", "server", "both"])
 def test_whether_there_is_data_is_told_without_making_any(opened, ground, warm):
     assert [False, True] == [opened().has_data, opened(warm).has_data]
     assert ["warm"] == [path.name for path in ground.iterdir()]
     assert not opened(warm).running()
 
 
+@pytest.mark.parametrize("killed", ["client", "server", "both"])
 def test_nothing_acknowledged_is_lost_to_kill_9(opened, killed, warm):
     server = opened(warm)
     with child("insert", server.home) as writer:
