@@ -437,7 +437,9 @@ def open_ledger(
         KeyFileError: The key file is missing, unreadable, or another ledger's.
         ValueError: *url* or *schema* is malformed.
     """
-    home = home or default_home()
+    # Wherever the program goes from here, and the processes that it starts, these stay what they are.
+    home = (home or default_home()).absolute()
+    key_file = key_file and key_file.absolute()
     key_path = key_file or home / KEY_FILE_NAME
     if url is None:
         database = databases.embedded(home, schema=schema)

@@ -61,7 +61,7 @@ def check(command: AnyCommand, *, now: datetime) -> None:
     try:
         _check_texts(command)
         _check_choices(command)
-    except TypeError:
+    except (TypeError, AttributeError):
         _refuse_not_text(command)
 
 
@@ -146,8 +146,12 @@ def _line(name: str, text: str, characters_max: int) -> bool:
     return many_digits
 
 
-# A refusal is never remembered, so nothing that may be personal is.
-_word = lru_cache(WORDS_REMEMBERED, typed=True)(_line)
+_remembered = lru_cache(WORDS_REMEMBERED, typed=True)(_line)
+
+
+def _word(name: str, text: str, characters_max: int) -> bool:
+    # A longer one may hold a personal number, which must not be remembered.
+    return (_remembered if len(text) < 12 else _line)(name, text, characters_max)
 
 
 def _note(text: str) -> bool:

@@ -25,6 +25,7 @@ LedgerError                     refused; nothing was recorded for it
 ├── UnitError                   the tree of units says no
 │   ├── UnitUnknownError            unknown_unit
 │   ├── UnitNotValidError           unit_not_valid
+│   ├── UnitsMissingError           no_units
 │   └── UnitDiffersError            unit_differs
 ├── StateError                  the dossier is not where the report needs it; another report may mend that
 │   ├── NotCollectedError           not_collected
@@ -49,7 +50,7 @@ UnavailableError                not a refusal: the answer is not known; try agai
 ├── ClockBehindError                clock_behind
 ├── ContentionError                 contention
 ├── ImportBrokenError               import_broken
-└── TemporarySpaceError             no_temporary_space
+└── ImportSpaceError                no_space
 
 A code is a contract: programs branch on it and it never changes. The sentence
 is for people, says what to do, and never holds a personal number.
@@ -226,6 +227,15 @@ class UnitNotValidError(UnitError):
         self.day = day
 
 
+class UnitsMissingError(UnitError):
+    """The ledger has no units yet, so that every report would be refused."""
+
+    code = "no_units"
+
+    def __init__(self) -> None:
+        super().__init__("this ledger has no units yet: load them first, with ledger units load")
+
+
 class UnitDiffersError(UnitError):
     """A code to be opened is already open as something else."""
 
@@ -374,7 +384,7 @@ class ImportBrokenError(UnavailableError):
     code = "import_broken"
 
 
-class TemporarySpaceError(UnavailableError):
-    """There is no room for the temporary files of an import; what was recorded before stays."""
+class ImportSpaceError(UnavailableError):
+    """There is no room for the files that an import writes; what was recorded before stays."""
 
-    code = "no_temporary_space"
+    code = "no_space"

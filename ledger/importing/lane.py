@@ -33,8 +33,8 @@ _RANKS = {"collected": 0, "rejected": 1, "approved": 2, "activated": 3}
 
 Line = tuple[int, tuple[str, ...]]
 """number in the file, values as given."""
-Report = tuple[datetime, int, str, int, AnyCommand, tuple[str, ...]]
-"""occurred_at, rank of the type, key, line number, command, values as given.
+Report = tuple[datetime, int, str, tuple[str, ...], int, AnyCommand]
+"""occurred_at, rank of the type, key, values as given, line number, command.
 
 Its order is the order in which a dossier's lines are decided; no two lines of a file are equal in it.
 """
@@ -72,10 +72,6 @@ class Settled(msgspec.Struct, frozen=True):
     last_position: int | None = None
     refused: list[RefusedLine] = []
 
-    @property
-    def lines(self) -> int:
-        return self.recorded + self.duplicates + len(self.refused)
-
 
 def work(ledger: Ledger, source: BinaryIO, job: Job) -> Generator[Met | Settled, None, None]:
     """Record a lane's lines; tell step by step what became of them.
@@ -84,33 +80,41 @@ def work(ledger: Ledger, source: BinaryIO, job: Job) -> Generator[Met | Settled,
         BatchTooLargeError: Too many lines for all or nothing; nothing was recorded.
         UnavailableError: The database went away; what was told is safe, and maybe more.
     """
-    refused: list[RefusedLine] = []
+    spoilt = False
     with Buckets(job.buckets) as buckets:
-        yield from _part(source, job, buckets, refused)
-        yield Settled(refused=refused)
+        for message in _part(source, job, buckets):
+            spoilt = spoilt or isinstance(message, Settled)
+            yield message
         for lines in buckets.take():
-            yield from _Recording(ledger, job, spoilt=bool(refused)).run(lines)
+            yield from _Recording(ledger, job, spoilt=spoilt).run(lines)
 
 
-def _part(source: BinaryIO, job: Job, buckets: Buckets, refused: list[RefusedLine]) -> Iterator[Met]:
+def _part(source: BinaryIO, job: Job, buckets: Buckets) -> Iterator[Met | Settled]:
     """Keep the lines of this lane's citizens, parted by citizen; refuse those that are no report."""
     count = 0
+    refused: list[RefusedLine] = []
     for line in read_lines(source):
         count += 1
         if count % MET_LINES == 0:
             yield Met(count)
-        # The same in every process, unlike hash.
-        share = crc32(line.values[_CITIZEN].encode(errors="surrogatepass"))
+            if refused:
+                yield Settled(refused=refused)
+                refused = []
+        if job.atomic and count > ATOMIC_LINES_MAX:
+            raise BatchTooLargeError(
+                f"the file has more than {ATOMIC_LINES_MAX} lines, the most that all or nothing takes"
+            )
+        citizen = line.values[_CITIZEN]
+        # Who is no citizen has no dossier to be kept together. The checksum is the same in every process, unlike hash.
+        share = crc32(citizen.encode(errors="surrogatepass")) if len(citizen) == 12 else line.number
         if share % job.lanes != job.lane:
             continue
         if line.error is None:
             buckets.add(share // job.lanes % job.buckets, (line.number, line.values))
         else:
             refused.append((line.number, line.values, line.error.code, str(line.error)))
-    if job.atomic and count > ATOMIC_LINES_MAX:
-        raise BatchTooLargeError(
-            f"the file has {count} lines; all or nothing takes at most {ATOMIC_LINES_MAX}"
-        )
+    if refused:
+        yield Settled(refused=refused)
     yield Met(count, all=True)
 
 
@@ -143,7 +147,7 @@ class _Recording:
             except InputError as error:
                 refused.append((number, values, error.code, str(error)))
                 continue
-            report = command.occurred_at, _RANKS[command.TYPE], command.key, number, command, values
+            report = command.occurred_at, _RANKS[command.TYPE], command.key, values, number, command
             dossiers.setdefault(command.citizen, []).append(report)
         for dossier in dossiers.values():
             dossier.sort()
@@ -156,7 +160,7 @@ class _Recording:
             if (
                 len(batch) >= BATCH_LINES_MAX
                 and not self._job.atomic
-                and report[4].citizen != batch[-1][4].citizen
+                and report[5].citizen != batch[-1][5].citizen
             ):
                 yield batch
                 batch = []
@@ -166,7 +170,7 @@ class _Recording:
 
     def _record(self, batch: Sequence[Report]) -> Settled:
         outcomes = self._ledger.record_many(
-            [report[4] for report in batch],
+            [report[5] for report in batch],
             atomic=self._job.atomic,
             dry_run=self._job.dry_run,
             spoilt=self._job.atomic and self._spoilt,
@@ -204,4 +208,4 @@ class _Recording:
 
 
 def _refused(report: Report, refusal: Refusal) -> RefusedLine:
-    return report[3], report[5], refusal.code, refusal.detail
+    return report[4], report[3], refusal.code, refusal.detail

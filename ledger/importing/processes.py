@@ -4,13 +4,14 @@ A lane is a new program, not a fork: a fork would copy our threads' locks and da
 It gets its job over a socket, where nobody else can read it, and ends when we do.
 """
 
+import fcntl
 import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
@@ -28,6 +29,8 @@ class Order(msgspec.Struct, frozen=True):
     opening: Opening
     descriptor: int
     """The file, which the process inherits."""
+    size: int
+    """How much of it is read, by all lanes alike: it may grow meanwhile."""
     job: Job
 
 
@@ -37,7 +40,9 @@ class Ended(msgspec.Struct, frozen=True):
     error: LedgerError | UnavailableError | None = None
 
 
-def run(opening: Opening, descriptor: int, jobs: Sequence[Job]) -> Generator[Met | Settled, None, None]:
+def run(
+    opening: Opening, descriptor: int, size: int, jobs: Sequence[Job]
+) -> Generator[Met | Settled, None, None]:
     """Do all jobs at once; yield what the lanes tell. Whatever ends this generator ends them.
 
     Raises:
@@ -45,17 +50,19 @@ def run(opening: Opening, descriptor: int, jobs: Sequence[Job]) -> Generator[Met
         UnavailableError: What ended a lane: the database went away, or the process was killed.
     """
     with ExitStack() as stack:
+        descriptor = stack.enter_context(_out_of_the_way(descriptor))
         running: dict[Connection, subprocess.Popen[bytes]] = {}
         for job in jobs:
             connection, process = _start(stack, descriptor)
             running[connection] = process
-            connection.send(Order(opening, descriptor, job))
+            with suppress(BrokenPipeError):  # One that has ended already is met below.
+                connection.send(Order(opening, descriptor, size, job))
         while running:
             ready = wait(list(running))
             for connection in [one for one in running if one in ready]:
                 try:
                     message = connection.recv()
-                except (EOFError, ConnectionResetError):
+                except (EOFError, OSError):
                     code = running[connection].wait()
                     raise ImportBrokenError(
                         f"a process of this import ended unexpectedly (exit status {code}); "
@@ -72,50 +79,67 @@ def run(opening: Opening, descriptor: int, jobs: Sequence[Job]) -> Generator[Met
 def _start(stack: ExitStack, descriptor: int) -> tuple[Connection, "subprocess.Popen[bytes]"]:
     ours, theirs = Pipe()
     stack.enter_context(ours)
-    with theirs:
-        program = (
-            f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main({theirs.fileno()})"
-        )
+    with theirs, _out_of_the_way(theirs.fileno()) as end:
+        path = [*map(str, sys.path)]
+        program = f"import sys; sys.path[:] = {path!r}; from {__name__} import main; main({end})"
         process = subprocess.Popen(  # noqa: S603  # Our own program.
             [sys.executable, "-c", program],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), descriptor),
+            pass_fds=(end, descriptor),
         )
     stack.callback(process.wait)
-    # Of a process that has ended already this does nothing.
-    stack.callback(process.terminate)
+    # Whatever it is at: an append is recorded whole or not at all.
+    stack.callback(process.kill)
     return ours, process
+
+
+@contextmanager
+def _out_of_the_way(descriptor: int) -> Iterator[int]:
+    """Yield a copy that has no standard stream's number.
+
+    Where ours are closed a file may have one, and a process gets streams of its own there.
+    """
+    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
 
 
 def main(descriptor: int) -> None:
     """Do the job that comes over the socket *descriptor*; the program of a lane's process."""
     # Ctrl-C goes to us all; our parent decides what it means, and ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with Connection(descriptor) as connection:
-        order: Order = connection.recv()
-        try:
-            with order.opening.open() as ledger:
-                for message in lane.work(ledger, _file(order.descriptor), order.job):
-                    connection.send(message)
-        except (LedgerError, UnavailableError) as error:
-            connection.send(Ended(error))
-        except (BrokenPipeError, ConnectionResetError):
-            # Our parent is gone, and with it whoever wanted to know.
-            sys.exit(1)
-        else:
-            connection.send(Ended())
+    try:
+        with Connection(descriptor) as connection:
+            order: Order = connection.recv()
+            connection.send(Ended(_work(connection, order)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # Our parent is gone, and with it whoever wanted to know.
+        sys.exit(1)
 
 
-def _file(descriptor: int) -> io.BufferedReader:
-    return io.BufferedReader(_SharedFile(descriptor), 1 << 20)
+def _work(connection: "Connection[Any, Any]", order: Order) -> LedgerError | UnavailableError | None:
+    try:
+        with order.opening.open() as ledger:
+            for message in lane.work(ledger, _file(order), order.job):
+                connection.send(message)
+    except (LedgerError, UnavailableError) as error:
+        return error
+    return None
+
+
+def _file(order: Order) -> io.BufferedReader:
+    return io.BufferedReader(_SharedFile(order.descriptor, order.size), 1 << 20)
 
 
 class _SharedFile(io.RawIOBase):
     """A file that several processes read at once, each at a place of its own."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
+        self._size = size
         self._place = 0
 
     def readable(self) -> bool:
@@ -133,6 +157,7 @@ class _SharedFile(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: Any) -> int:
-        count = os.preadv(self._descriptor, [buffer], self._place)
+        wanted = memoryview(buffer)[: max(0, self._size - self._place)]
+        count = os.preadv(self._descriptor, [wanted], self._place)
         self._place += count
         return count

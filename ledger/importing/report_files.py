@@ -7,6 +7,7 @@ an error, and the others go on.
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Generator, Iterator
 from operator import itemgetter
 from typing import BinaryIO
@@ -33,7 +34,9 @@ REFUSED_COLUMNS = ("line", "error", "detail")
 """What a file of refused lines adds; ignored when it is imported again."""
 REQUIRED = ("key", "type", "citizen", "level", "occurred_at", "actor")
 LINE_CHARACTERS_MAX = 1_000_000
-"""A line of JSON longer than this is refused; a CSV field may have 131,072 characters (Python's csv)."""
+"""A line that long is refused."""
+RECORD_LINES_MAX = 100
+"""Over how many lines a CSV record may reach; one that goes on for longer lacks a quotation mark."""
 
 _FIELD_SET = frozenset(FIELDS)
 _json = msgspec.json.Decoder(dict[str, str | int | None])
@@ -57,7 +60,7 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
         FileEmptyError: There is no report in it.
         NotUtf8Error: Its first line is not UTF-8.
         FieldUnknownError: A column of the header is not part of the format.
-        FileInvalidError: A column is missing or doubled.
+        FileInvalidError: A column is missing or doubled, or it is JSON of another shape.
     """
     file.seek(0)
     start = file.read(4096)
@@ -67,7 +70,10 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
     # Bytes that are not UTF-8 become lone surrogates: their line is refused, and can be given back as it was.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        is_json = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+        content = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+        is_json = content[:1] == b"{"
+        if content[:1] == b"[" or content.split(b"\n", 1)[0].strip() == b"{":
+            raise FileInvalidError("of JSON the file must hold one object a line, and no array around them")
         found = False
         for line in _json_lines(text) if is_json else _csv_lines(text):
             found = True
@@ -104,42 +110,71 @@ def _csv_records(text: io.TextIOWrapper) -> Iterator[Line]:
     header = _read_header(header_line, delimiter)
     pick = itemgetter(*(header.index(name) if name in header else len(header) for name in FIELDS))
     width = len(header)
-    quoted = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
-        source.begin()
+        number = source.number + 1
         text_line = source.readline()
         if not text_line:
             return
-        if '"' in text_line or len(text_line) > csv.field_size_limit():
-            source.put_back(text_line)
-            try:
-                row = next(quoted)
-            except csv.Error as error:
-                yield Line(source.began, _raw(source.text()), _csv_fault(error, cut=source.ended))
+        if len(text_line) >= LINE_CHARACTERS_MAX:
+            yield Line(number, _raw(text_line), LineInvalidError(_TOO_LONG))
+            continue
+        physical = [text_line]
+        if '"' in text_line:
+            row = _read_quoted(source, physical, delimiter)
+            if isinstance(row, InputError):
+                yield Line(number, _raw(text_line), row)
                 continue
         else:
             # Most lines have no quotation mark, and this takes a quarter of the time.
             row = text_line.rstrip("\r\n").split(delimiter)
             if row == [""]:
                 continue
-        if len(row) == width and not source.damaged:
-            yield Line(source.began, pick([*row, ""]))
-            continue
-        values = pick([*row, *[""] * width])
-        if source.damaged:
-            yield Line(source.began, values, NotUtf8Error(_NOT_UTF8))
+        values = pick([*row, ""]) if len(row) == width else _raw("".join(physical))
+        if fault := _record_fault(row, width, physical):
+            yield Line(number, values, fault)
+        elif values[0].startswith("{") and not any(values[1:]):
+            # A line of JSON that could not be read stands so among the refused ones, and is corrected there.
+            yield _json_line(number, values[0])
         else:
-            lacking = FieldsLackingError if len(row) < width else LineInvalidError
-            yield Line(source.began, values, lacking(f"{len(row)} fields, but the header has {width}"))
+            yield Line(number, values)
 
 
+def _record_fault(row: list[str], width: int, physical: list[str]) -> InputError | None:
+    if any(map(_is_damaged, physical)):
+        return NotUtf8Error(_NOT_UTF8)
+    if len(row) == width:
+        return None
+    lacking = FieldsLackingError if len(row) < width else LineInvalidError
+    return lacking(f"fields: {len(row)}, but the header has {width}")
+
+
+def _read_quoted(source: "_Physical", physical: list[str], delimiter: str) -> list[str] | InputError:
+    """Return the fields of a record that begins with the line in *physical*, and add its further lines there.
+
+    One that is no record takes only its first line with it: the others are read again by themselves.
+    """
+
+    def lines() -> Iterator[str]:
+        yield physical[0]
+        while len(physical) < RECORD_LINES_MAX and (line := source.readline()):
+            physical.append(line)
+            yield line
+
+    try:
+        return next(csv.reader(lines(), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if source.ended:
+            fault: InputError = LineCutError(
+                "the file ends inside quotes: it was cut, or a quotation mark is missing"
+            )
+        else:
+            fault = LineInvalidError(f"not CSV as RFC 4180 has it, or a quotation mark is missing: {error}")
+        source.put_back(physical[1:])
+        return fault
+
+
+_TOO_LONG = f"a line of {LINE_CHARACTERS_MAX:,} characters or more is no report"
 _NOT_UTF8 = "the line is not UTF-8; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
-
-
-def _csv_fault(error: csv.Error, *, cut: bool) -> InputError:
-    if cut:
-        return LineCutError("the file ends inside quotes: it was cut, or a quotation mark is missing")
-    return LineInvalidError(f"not CSV as RFC 4180 has it: {error}")
 
 
 def _raw(text: str) -> tuple[str, ...]:
@@ -148,52 +183,40 @@ def _raw(text: str) -> tuple[str, ...]:
 
 
 class _Physical:
-    """The physical lines of a file, remembering those of the record at hand."""
+    """The physical lines of a file, with their numbers."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
-        self._lines: list[str] = []
-        self._count = 0
-        self._waits = False
-        """Whether the last line was put back."""
-        self.began = 1
-        """The number of the record's first line."""
+        self._ahead: deque[str] = deque()
+        """Lines that were put back."""
+        self.number = 0
+        """Of the last line read; the first is 1."""
         self.ended = False
-        self.damaged = False
-        """Whether the record holds bytes that are not UTF-8."""
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self._waits:
-            self._waits = False
-            return self._lines[-1]
-        line = self.readline()
-        if not line:
-            self.ended = True
-            raise StopIteration
-        self._lines.append(line)
-        return line
+        """Whether somebody has read up to the end of the file."""
 
     def readline(self) -> str:
+        """Return the next line with its end, cut at ``LINE_CHARACTERS_MAX``; nothing at the end of the file."""
+        if self._ahead:
+            self.number += 1
+            return self._ahead.popleft()
         line = self._text.readline(LINE_CHARACTERS_MAX)
-        self._count += bool(line)
-        if not line.isascii() and _find_damage(line):
-            self.damaged = True
+        self.number += bool(line)
+        self.ended = not line
+        rest = line
+        while len(rest) == LINE_CHARACTERS_MAX and not rest.endswith(_LINE_ENDS):
+            rest = self._text.readline(LINE_CHARACTERS_MAX)
         return line
 
-    def put_back(self, line: str) -> None:
-        """Give the record's first line once more, to whoever iterates."""
-        self._lines = [line]
-        self._waits = True
+    def put_back(self, lines: list[str]) -> None:
+        self._ahead.extendleft(reversed(lines))
+        self.number -= len(lines)
 
-    def begin(self) -> None:
-        self.began = self._count + 1
-        self.damaged = False
 
-    def text(self) -> str:
-        return "".join(self._lines)
+_LINE_ENDS = ("\n", "\r")
+
+
+def _is_damaged(line: str) -> bool:
+    return not line.isascii() and _find_damage(line) is not None
 
 
 _find_damage = re.compile("[\udc80-\udcff]").search
@@ -210,7 +233,8 @@ def _read_header(line: str, delimiter: str) -> list[str]:
     for name in header:
         if name not in _FIELD_SET and name not in REFUSED_COLUMNS:
             raise FieldUnknownError(
-                f"unknown column {shown(name)}; the columns are {', '.join(FIELDS)}, in any order"
+                f"unknown column {shown(name)}: the first line must name the columns, in any order; "
+                f"they are {', '.join(FIELDS)}"
             )
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
@@ -223,23 +247,28 @@ def _read_header(line: str, delimiter: str) -> list[str]:
 
 def _json_lines(text: io.TextIOWrapper) -> Iterator[Line]:
     source = _Physical(text)
-    while True:
-        source.begin()
-        raw = source.readline()
-        if not raw:
-            return
+    while raw := source.readline():
         if raw.isspace():
             continue
-        if source.damaged:
-            yield Line(source.began, _raw(raw), NotUtf8Error(_NOT_UTF8))
+        if len(raw) >= LINE_CHARACTERS_MAX:
+            yield Line(source.number, _raw(raw), LineInvalidError(_TOO_LONG))
             continue
-        try:
-            yield Line(source.began, _json_values(raw))
-        except InputError as fault:
+        if _is_damaged(raw):
+            yield Line(source.number, _raw(raw), NotUtf8Error(_NOT_UTF8))
+            continue
+        line = _json_line(source.number, raw)
+        if isinstance(line.error, JsonInvalidError) and not raw.endswith(_LINE_ENDS):
             # Only the last line can lack its line break, and only a cut line is broken as well.
-            cut = isinstance(fault, JsonInvalidError) and not raw.endswith("\n")
-            error = LineCutError("the file ends in the middle of this line") if cut else fault
-            yield Line(source.began, _raw(raw), error)
+            cut = LineCutError("the file ends in the middle of this line")
+            line = msgspec.structs.replace(line, error=cut)
+        yield line
+
+
+def _json_line(number: int, raw: str) -> Line:
+    try:
+        return Line(number, _json_values(raw))
+    except InputError as error:
+        return Line(number, _raw(raw), error)
 
 
 def _json_values(raw: str) -> tuple[str, ...]:

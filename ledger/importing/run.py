@@ -4,13 +4,15 @@ Killed half-way and run again, the result is as if it had run once, because ever
 """
 
 import csv
+import io
 import os
-import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timezone
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +20,7 @@ import msgspec
 
 from ledger.application import Ledger
 from ledger.commands import FIELDS
-from ledger.errors import FileInvalidError
+from ledger.errors import FileInvalidError, ImportSpaceError, UnitsMissingError
 from ledger.importing import lane, processes
 from ledger.importing.lane import Job, Met, RefusedLine, Settled
 from ledger.importing.report_files import read_lines
@@ -69,7 +71,7 @@ def import_file(
     Args:
         file: Positioned anywhere; one that cannot seek is copied to a temporary file first.
         refused_path: Where refused lines are written, mode 0600, if there are any. An older
-            file of that name is kept as ``.old``: it may hold corrections not imported yet.
+            file of that name is kept as ``.old``, ``.old1``, ...: it may hold corrections not imported yet.
         atomic: One refusal refuses all; at most 100,000 lines.
         dry_run: Decide and count, but record nothing.
         offset: Applied to times without one; without it they are refused.
@@ -82,6 +84,7 @@ def import_file(
     Raises:
         InputError: The file as a whole cannot be read, or *refused_path* is no place to write to; nothing
             was recorded.
+        UnitsMissingError: The ledger has no units yet; nothing was recorded.
         UnavailableError: The database went away, or a process of the import was killed; what was
             recorded stays, and importing the file again records the rest.
     """
@@ -90,12 +93,14 @@ def import_file(
     with _seekable(file) as source:
         with closing(read_lines(source)) as lines:
             next(lines)  # What is wrong with the file as a whole shows at its first line.
+        if not ledger.tree().version:
+            raise UnitsMissingError
         jobs = _jobs(ledger, source, Job(offset=offset, atomic=atomic, dry_run=dry_run), lanes)
         if len(jobs) == 1:
             messages = lane.work(ledger, source, jobs[0])
         else:
             assert ledger.opening is not None
-            messages = processes.run(ledger.opening, source.fileno(), jobs)
+            messages = processes.run(ledger.opening, source.fileno(), _size(source), jobs)
         # Where the database goes away, the lanes must end before the caller closes the file.
         with Sorter(REFUSED_LINES_MAX) as refused, closing(messages):
             work = _Tally(len(jobs), refused, on_progress)
@@ -153,9 +158,9 @@ class _Tally:
 
 
 def _jobs(ledger: Ledger, source: BinaryIO, job: Job, lanes: int | None) -> list[Job]:
-    size = source.seek(0, os.SEEK_END)
+    size = _size(source)
     # A ledger that was given its parts by hand cannot be opened by another process.
-    alone = job.atomic or ledger.opening is None or not _is_shared(source)
+    alone = job.atomic or ledger.opening is None or not _is_shared(source) or not sys.executable
     suggested = min(len(os.sched_getaffinity(0)), size // LANE_BYTES_MIN)
     lanes = 1 if alone else max(1, min(LANES_MAX, lanes or suggested))
     buckets = 1 if job.atomic else min(BUCKETS_MAX, 1 + size // lanes // BUCKET_BYTES)
@@ -170,16 +175,18 @@ def _check_folder(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise FileInvalidError(
-            f"refused lines could not be written to {folder}: {error.strerror}; import from a folder of your own"
+            f"refused lines, if there are any, could not be written to {folder.absolute()}: {error.strerror}; "
+            "do this in a folder where you may write"
         ) from None
 
 
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
 def _is_shared(file: BinaryIO) -> bool:
-    try:
-        file.fileno()
-    except OSError:
-        return False
-    return True
+    # Of one that unpacks what it reads, the descriptor gives what is packed.
+    return isinstance(file, io.BufferedReader | io.BufferedRandom | io.FileIO)
 
 
 @contextmanager
@@ -188,8 +195,10 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield file
         return
     with tempfile.TemporaryFile() as copy:
+        while chunk := file.read(1 << 20):
+            with spooling():
+                copy.write(chunk)
         with spooling():
-            shutil.copyfileobj(file, copy)
             copy.flush()
         yield copy
 
@@ -199,12 +208,26 @@ def _write_refused(path: Path, refused: Iterable[RefusedLine]) -> None:
 
     Whole or not there: it is made beside and renamed.
     """
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("line", *FIELDS, "error", "detail"))
-        writer.writerows((number, *values, code, detail) for number, values, code, detail in refused)
-    if path.exists():
-        path.replace(path.with_name(f"{path.name}.old"))
-    draft.rename(path)
+    # A name that nobody can have put there: the file holds numbers.
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("line", *FIELDS, "error", "detail"))
+            writer.writerows((number, *values, code, detail) for number, values, code, detail in refused)
+        if path.exists():
+            path.rename(_free_name(path))
+        draft.rename(path)
+    except OSError as error:
+        raise ImportSpaceError(
+            f"refused lines cannot be written to {path}: {error.strerror}; make room there and import the file "
+            "again: what was recorded stays"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in count())
+    return next(name for name in names if not name.exists())

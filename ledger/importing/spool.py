@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, Self
 
-from ledger.errors import TemporarySpaceError
+from ledger.errors import ImportSpaceError
 
 _RECORD_LINES = 250
 
@@ -108,7 +108,7 @@ def spooling() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TemporarySpaceError(
+        raise ImportSpaceError(
             f"temporary files cannot be written to {tempfile.gettempdir()}: {error.strerror}; "
             "make room there or name another folder with TMPDIR, and import the file again"
         ) from error

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import checks
 from ledger.checks import FUTURE_MAX, check
 from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS
 from ledger.errors import (
@@ -287,3 +288,19 @@ def test_what_passes_can_be_stored(command):
     state = msgspec.json.encode(event)
     assert b"\\u0000" not in state
     assert command.occurred_at == msgspec.json.decode(msgspec.json.encode(command.occurred_at), type=datetime)
+
+
+def test_no_number_is_remembered():
+    """What is remembered of codes outlives the request; a code long enough to hold a number is none of it."""
+    refusal(collect(actor=SPACED))
+    refusal(collect(actor=CITIZEN))
+    before = checks._remembered.cache_info().currsize
+    check(collect(actor="th-123456-789012"), now=NOW)
+    assert before == checks._remembered.cache_info().currsize
+
+
+@pytest.mark.parametrize("field", ["key", "actor", "unit", "team", "residence_unit", "note"])
+@pytest.mark.parametrize("value", [["a"], ("a",), {"a": 1}, b"a", 7], ids=repr)
+def test_what_is_no_text_is_refused(field, value):
+    """msgspec does not check what a program builds."""
+    assert isinstance(refusal(collect(**{field: value})), FieldInvalidError)

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import pickle
+import signal
 import stat
 import threading
 from collections import Counter
@@ -22,15 +24,19 @@ from ledger import Ledger, open_ledger
 from ledger.commands import FIELDS
 from ledger.errors import (
     BatchTooLargeError,
+    ClockBehindError,
+    ContentionError,
     FieldUnknownError,
     FileEmptyError,
     FileInvalidError,
     ImportBrokenError,
-    InputError,
+    ImportSpaceError,
     KeyFileMissingError,
+    KeyFileWrongError,
     NotUtf8Error,
+    StoreNotReadyError,
     StoreUnavailableError,
-    TemporarySpaceError,
+    UnitsMissingError,
 )
 from ledger.importing import ImportResult, import_file, lane, processes, run, spool
 from ledger.store import decode
@@ -361,10 +367,17 @@ class TestRefusedLines:
         assert ("3", "line_cut") == (line["line"], line["error"])
 
     def test_with_an_unclosed_quotation_mark_are_named_where_they_begin(self, imported, refused_path):
-        content = csv_of([GOOD, row(note="X"), row("approved", "k2", 5)]).replace(b"X", b'"never closed')
-        assert (2, 1, 0, 1) == counts(imported(content))
+        """It may be anywhere: the lines after it are read as if it were not there."""
+        rows = [GOOD, row(note="X"), row(key="b", citizen="038090000001")]
+        assert (3, 2, 0, 1) == counts(imported(csv_of(rows).replace(b"X", b'"never closed')))
         [line] = refused_lines(refused_path)
         assert ("3", "line_cut") == (line["line"], line["error"])
+        many = [row(key="m", citizen=f"03809111{n:04}") for n in range(1000)]
+        content = csv_of([row(note="X"), *many, row(note='"', citizen="038090000002")])
+        assert (1002, 1001, 0, 1) == counts(imported(content.replace(b"X", b'"never closed')))
+        [line] = refused_lines(refused_path)
+        assert ("2", "invalid_line") == (line["line"], line["error"])
+        assert "a quotation mark is missing" in line["detail"]
 
     def test_of_json_are_cut_broken_too_deep_or_of_another_shape(self, imported, refused_path):
         good, cut = ndjson_of([GOOD, row()]).splitlines(keepends=True)
@@ -407,6 +420,56 @@ class TestRefusedLines:
         assert [GOOD[0], "k1", "k2"] == [e.event.key for e in ledger.read(after=UNITS)]
         check_ledger(ledger, length=UNITS + 3)
 
+    @pytest.mark.parametrize("spoil", [(b"a, b", b"th-1"), (b"a", b"th-1\n")], ids=["too_many", "cut"])
+    def test_of_other_lengths_are_refused_again_and_again(self, imported, ledger, refused_path, spoil):
+        """What stood in which column is not known, so nothing of it may be recorded as if it were."""
+        note, end = spoil
+        content = csv_of([GOOD, row(note="NOTE", actor="th-123")]).replace(b"NOTE", note)
+        content = content if end == b"th-1" else content[: content.rindex(b"23,")]
+        assert (2, 1, 0, 1) == counts(imported(content))
+        for _ in range(2):
+            assert (1, 0, 0, 1) == counts(imported(refused_path.read_bytes()))
+        assert UNITS + 1 == ledger.head().position
+
+    def test_of_enormous_length_are_one_line_each(self, imported, ledger, refused_path):
+        """Their tails are no lines of their own, and the numbers of the others stay right."""
+        long = b"x" * 1_000_000
+        lines = csv_of([row(), GOOD, row(level="3")]).splitlines(keepends=True)
+        lines[1] = long + lines[1]
+        lines.insert(2, long * 3 + b"\n")
+        assert (4, 1, 0, 3) == counts(imported(b"".join(lines)))
+        told = [(line["line"], line["error"]) for line in map_lines(refused_path)]
+        assert [("2", "invalid_line"), ("3", "invalid_line"), ("5", "invalid_level")] == told
+        assert (1, 0, 0, 1) == counts(imported(b'{"key": "' + long + ndjson_of([row()])))
+        assert UNITS + 1 == ledger.head().position
+
+    def test_of_json_are_corrected_where_they_stand(self, imported, ledger, refused_path):
+        """What could not be parted into fields is given back whole, and read again as what it is."""
+        content = ndjson_of([GOOD, row()]) + b'{"keY": "k2"}\n'
+        assert (3, 2, 0, 1) == counts(imported(content))
+        corrected = refused_path.read_bytes().replace(b'{""keY"": ""k2""}', b"X")
+        whole = ndjson_of([row("approved", "k2", 5)]).decode().strip().replace('"', '""').encode()
+        assert (1, 1, 0, 0) == counts(
+            imported(
+                corrected.replace(b"X", b'"' + whole + b'"').replace(b'""{', b'"{').replace(b'}""', b'}"')
+            )
+        )
+        check_ledger(ledger, length=UNITS + 3)
+
+    def test_are_kept_when_others_take_their_place(self, imported, refused_path):
+        """Somebody may have begun to correct them."""
+        for note in "abc":
+            imported(csv_of([row(level="3", note=note)]))
+        notes = {
+            path.name.removeprefix(refused_path.name): path.read_text().count(f",{note},")
+            for path, note in (
+                (refused_path.with_name(f"{refused_path.name}.old"), "a"),
+                (refused_path.with_name(f"{refused_path.name}.old1"), "b"),
+                (refused_path, "c"),
+            )
+        }
+        assert {".old": 1, ".old1": 1, "": 1} == notes
+
     def test_leave_no_draft_behind(self, imported, tmp_path, refused_path):
         imported(csv_of([row(level="3")]))
         assert [refused_path] == [path for path in tmp_path.iterdir() if path.suffix != ".key"]
@@ -432,7 +495,9 @@ class TestAFileThatCannotBeRead:
             (csv_of([row()]).replace(b"actor", b"aktor"), FieldUnknownError),
             (csv_of([row()]).replace(b"key,", b"", 1), FileInvalidError),
             (csv_of([row()]).replace(b"team", b"note"), FileInvalidError),
-            (b"[" + ndjson_of([row()]) + b"]", InputError),
+            (b"[" + ndjson_of([row()]) + b"]", FileInvalidError),
+            (b" [\n" + ndjson_of([row()]) + b"]", FileInvalidError),
+            (b'{\n  "key": "k1"\n}\n', FileInvalidError),
         ],
         ids=[
             "empty",
@@ -444,6 +509,8 @@ class TestAFileThatCannotBeRead:
             "missing_column",
             "doubled_column",
             "json_array",
+            "json_array_on_lines",
+            "json_object_on_lines",
         ],
     )
     def test_is_refused_as_a_whole(self, imported, ledger, refused_path, content, error):
@@ -453,10 +520,41 @@ class TestAFileThatCannotBeRead:
         assert not refused_path.exists()
 
 
+class TestReportsOfOneInstant:
+    """They have no order of their own, so theirs in the file must not matter."""
+
+    ROWS = (
+        row(key="1"),
+        row("approved", key="2", day=4),
+        row("rejected", key="3", day=4),
+        row(key="4"),
+    )
+
+    def test_are_decided_so_that_all_can_stand(self, imported, ledger):
+        """A rejection comes before an approval: only so can both stand, of two attempts."""
+        assert (4, 4, 0, 0) == counts(imported(csv_of(list(self.ROWS))))
+        check_ledger(ledger, length=UNITS + 4)
+
+    def test_give_one_result_where_a_key_stands_twice(self, imported, ledger, another_ledger):
+        rows = [row(note="a"), row(note="b")]
+        imported(csv_of(rows))
+        imported(csv_of(rows[::-1]), into=(other := another_ledger()))
+        notes = [one.history(citizen=CITIZEN).events[0].note for one in (ledger, other)]
+        assert ["a", "a"] == notes
+
+
+class TestALedgerWithoutUnits:
+    def test_takes_no_file(self, database, identities, refused_path):
+        """It would refuse every line, and not say why."""
+        with Ledger(database, identities) as ledger, pytest.raises(UnitsMissingError, match="units load"):
+            import_file(ledger, io.BytesIO(csv_of([row()])), refused_path=refused_path)
+        assert not refused_path.exists()
+
+
 class TestAPlaceToWrite:
     def test_for_refused_lines_is_looked_for_first(self, imported, ledger, tmp_path):
         """Once lines are recorded it is too late to find that nobody can be told which were not."""
-        with pytest.raises(FileInvalidError, match="import from a folder of your own"):
+        with pytest.raises(FileInvalidError, match="in a folder where you may write"):
             import_file(ledger, io.BytesIO(csv_of([row()])), refused_path=tmp_path / "none" / "refused.csv")
         assert UNITS == ledger.head().position
 
@@ -470,7 +568,7 @@ class TestAPlaceToWrite:
         with monkeypatch.context() as patch:
             patch.setattr(spool.tempfile, "TemporaryFile", full)
             patch.setattr(spool, "_RECORD_LINES", 10)
-            with pytest.raises(TemporarySpaceError, match="TMPDIR"):
+            with pytest.raises(ImportSpaceError, match="TMPDIR"):
                 imported(csv_of(campaign))
         assert UNITS == ledger.head().position
         assert (len(campaign), len(campaign), 0, 0) == counts(imported(csv_of(campaign)))
@@ -645,6 +743,75 @@ class TestLanes:
         assert (len(campaign), 0) == (result.recorded + result.duplicates, result.refused)
         assert content_of(whole) == content_of(opened)
         check_ledger(opened, length=UNITS + len(campaign))
+
+    def test_read_a_file_that_has_the_number_of_standard_input(self, opened, path, refused_path, campaign):
+        """As it does in a program that was started with its standard input closed."""
+        kept = os.dup(0)
+        os.close(0)
+        try:
+            with path.open("rb") as file:
+                assert 0 == file.fileno()
+                result = import_file(opened, file, refused_path=refused_path, lanes=2)
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+        assert (len(campaign), len(campaign), 0, 0) == counts(result)
+
+    def test_see_one_end_of_a_file_that_grows(self, opened, path, refused_path, campaign):
+        """What is written to it meanwhile is for the next import."""
+        more = csv_of([row(key=f"more{n}", citizen=f"03809{n:07}") for n in range(2000)]).split(b"\n", 1)[1]
+        grown = False
+
+        def grow(_done: int, _total: int | None) -> None:
+            nonlocal grown
+            if not grown:
+                grown = True
+                with path.open("ab") as file:
+                    file.write(more)
+
+        start = processes._start
+
+        with path.open("rb") as file, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(processes, "_start", lambda *a: grow(0, None) or start(*a))
+            result = import_file(opened, file, refused_path=refused_path, lanes=2)
+        assert (len(campaign), len(campaign), 0, 0) == counts(result)
+
+    def test_end_at_once_when_told_to_even_if_deaf(self, opened, path, refused_path):
+        """A shell that ignores SIGTERM hands that down."""
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+        def fail(_done: int, _total: int | None) -> None:
+            raise RuntimeError("the caller gives up")
+
+        try:
+            with path.open("rb") as file, pytest.raises(RuntimeError, match="gives up"):
+                import_file(opened, file, refused_path=refused_path, lanes=2, on_progress=fail)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def test_open_the_ledger_that_was_opened(
+        self, ledger, conninfo, key_file, path, refused_path, monkeypatch
+    ):
+        """Wherever the program has gone since."""
+        monkeypatch.chdir(key_file.parent)
+        with open_ledger(conninfo, key_file=Path(key_file.name)) as opened, path.open("rb") as file:
+            monkeypatch.chdir("/")
+            assert 0 == import_file(opened, file, refused_path=refused_path, lanes=2).refused
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            StoreUnavailableError("s"),
+            ImportSpaceError("s"),
+            KeyFileMissingError("s"),
+            *(one("s") for one in (StoreNotReadyError, ClockBehindError, ContentionError, KeyFileWrongError)),
+        ],
+        ids=lambda error: error.code,
+    )
+    def test_may_say_what_ended_them(self, error):
+        """What they raise crosses to us as it is."""
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(error), "s") == (type(again), str(again))
 
     def test_tell_what_keeps_them_from_the_ledger(self, opened, path, refused_path, key_file):
         """In the words that one process would use."""
