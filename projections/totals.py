@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from ledger import Ledger, Unit, UnitTree, sql
+from ledger.errors import FieldInvalidError
 from ledger.migrations import check_migrated, connect, migrate
 from projections.components import COMPONENTS
 from projections.errors import NotCaughtUpError, PositionLostError
@@ -34,6 +35,10 @@ UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "leve
 """What counts at units that are not in the tree of the day asked for, so that rows add up."""
 
 
+OTHER_DAYS = None
+"""The day of a row for what waits since days that were not asked for."""
+
+
 class TotalsQuery(msgspec.Struct, frozen=True):
     """A question about totals."""
 
@@ -54,7 +59,8 @@ class TotalsAnswer(msgspec.Struct, frozen=True):
 
     ``awaiting_*`` are dossiers, per level, that wait now at the collecting unit: the days
     asked for do not bound them. By day, place, shift or partner they stand where the event
-    stands that made them wait.
+    stands that made them wait; by day, what waits since other days than those asked for has a
+    row of its own, whose day is null.
     """
 
     position: int
@@ -83,10 +89,13 @@ class Totals:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
         Raises:
+            FieldInvalidError: The last day is before the first.
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        if query.from_day and query.to_day and query.to_day < query.from_day:
+            raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
         if after is not None:
             self._wait(after, wait_seconds)
         day = query.to_day or self._ledger.today()
@@ -118,8 +127,11 @@ class Totals:
         step = _WAIT_STEP_SECONDS_MIN
         while (position := self.position()) < after:
             if time.monotonic() >= deadline:
+                head = self._ledger.head().position
                 raise NotCaughtUpError(
                     f"{NAME} has counted up to position {position}, not yet {after}; ask again in a second"
+                    if after <= head
+                    else f"the ledger ends at position {head}: no receipt has told {after} yet"
                 )
             time.sleep(step)
             step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)
@@ -155,14 +167,17 @@ class Totals:
     def _by_day(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
         position, recorded_at, rows = self._ask("read_days", _leaves(query, scope, below))
-        asked = [(day, counts) for day, *counts in rows if first <= day < after_last and any(counts)]
-        answer = _answer(
-            position, recorded_at, "day", [day for day, _ in asked], [counts for _, counts in asked]
-        )
-        for index in range(_COUNTS, len(MEASURES)):
-            # Days outside those asked for have no row here, but what waits since then waits still.
-            answer.sum[MEASURES[index]] = sum(counts[index] for _, *counts in rows)
-        return answer
+        asked: list[tuple[date | None, Counts]] = []
+        others = [0] * len(MEASURES)
+        for day, *counts in rows:
+            if first <= day < after_last:
+                asked.append((day, counts))
+                continue
+            # What waits since a day that is not asked for waits still: in a row of its own, so that rows add up.
+            for index in range(_COUNTS, len(MEASURES)):
+                others[index] += counts[index]
+        told = [(key, counts) for key, counts in [*asked, (OTHER_DAYS, others)] if any(counts)]
+        return _answer(position, recorded_at, "day", [key for key, _ in told], [counts for _, counts in told])
 
     def _by_part(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
