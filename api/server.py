@@ -29,6 +29,7 @@ from litestar.handlers import BaseRouteHandler
 
 from api.app import create_app
 from ledger import Ledger, LedgerError, UnavailableError, open_ledger
+from ledger.embedded import EmbeddedPostgres
 from projections import Runner, Totals, open_totals
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -167,7 +168,7 @@ def load_app(settings: ServeSettings) -> Litestar:
         _log.critical("a worker cannot open the ledger: %s", error)
         sys.exit(1)
     stack.enter_context(ledger)
-    runner = Runner(ledger)
+    runner = Runner(ledger) if settings.url else Runner(ledger, on_lost=partial(_revive, settings.home))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -194,6 +195,14 @@ def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
         except UnavailableError as error:
             _log.warning("a worker waits for the ledger: %s", error)
             time.sleep(_OPEN_AGAIN_SECONDS)
+
+
+def _revive(home: Path) -> None:
+    try:
+        if EmbeddedPostgres(home).revive():
+            _log.warning("PostgreSQL was killed; it was started again")
+    except UnavailableError as error:
+        _log.error("PostgreSQL was killed, and cannot be started again: %s", error)
 
 
 def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:

@@ -291,8 +291,15 @@ class Runner:
     fold it stops loudly: the status says where and why, in this and every process.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, on_lost: Callable[[], None] = lambda: None) -> None:
+        """Start nothing yet.
+
+        Args:
+            on_lost: Called, in the runner's thread, each time the database cannot be reached, before it is
+                tried again: whoever runs that server may start it.
+        """
         self._ledger = ledger
+        self._on_lost = on_lost
         self._database = ledger.database
         self._pause = RECONNECT_SECONDS_MIN
         self._stopping = Event()
@@ -334,6 +341,7 @@ class Runner:
                 if self._pause < RECONNECT_SECONDS_MAX:
                     # Said until it is old news: each worker has a runner, and an outage may be long.
                     _log.warning("projections wait for the database: %s", error)
+                self._on_lost()
                 self._stopping.wait(self._pause)
                 self._pause = min(2 * self._pause, RECONNECT_SECONDS_MAX)
             except PoisonEventError as poison:

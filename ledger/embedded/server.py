@@ -52,6 +52,17 @@ class EmbeddedPostgres:
                 cluster.create(self._place, self._bin_dir_of_server())
             self._launch()
 
+    def revive(self) -> bool:
+        """Start a server that was killed; leave alone one that runs, or that somebody stopped.
+
+        Returns whether it was started. Raises as start() does.
+        """
+        # One that is stopped takes this file with it.
+        if not (self.data_dir / "postmaster.pid").exists() or self._answer() != "none":
+            return False
+        self.start()
+        return True
+
     def stop(self) -> bool:
         """Shut the server down (fast: open transactions are rolled back) and wait until it is gone.
 
