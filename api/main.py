@@ -9,7 +9,8 @@ from api.settings import read_settings
 
 def main() -> None:
     """Run the command line; the only place that reads the environment."""
-    sys.exit(ledger_command.main(obj=read_settings(os.environ), prog_name="ledger", standalone_mode=True))
+    settings = read_settings(os.environ, sys.argv[0])
+    sys.exit(ledger_command.main(obj=settings, prog_name="ledger", standalone_mode=True))
 
 
 if __name__ == "__main__":

@@ -16,27 +16,51 @@ from api.settings import Settings
 from ledger import Ledger, LedgerError, UnavailableError, open_ledger
 from ledger.application import migrate_ledger
 from ledger.database import Database, embedded, external
+from ledger.embedded import EmbeddedPostgres
+from ledger.errors import StoreNotReadyError
 from ledger.identities import KEY_FILE_NAME
 from ledger.migrations import LOG
 from projections import COMPONENTS, Totals, catch_up, open_totals
 
 VERSION = version("activation-ledger")
 REFUSED, WRONG_USE, NOT_AVAILABLE = 1, 2, 3
+INTERRUPTED = 130
+"""What a shell makes of a program that Ctrl-C ended."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _OPTIONS = (
+    # The variables are told here and read by main alone.
     click.option(
-        "--database", metavar="URL", help="A PostgreSQL (15 to 18) that is already there.", envvar=None
+        "--database",
+        metavar="URL",
+        help="A PostgreSQL (15 to 18) that is already there.  "
+        "[default: the home's own; env var: LEDGER_DATABASE_URL]",
     ),
     click.option(
-        "--home", metavar="DIR", type=click.Path(path_type=Path), help="Where an own PostgreSQL lives."
+        "--home",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Where an own PostgreSQL and the key file live.  "
+        "[default: ~/.local/share/activation-ledger; env var: LEDGER_HOME]",
     ),
-    click.option("--schema", metavar="NAME", help="The schema that holds the ledger."),
-    click.option("--key-file", metavar="FILE", type=click.Path(path_type=Path), help="The ledger's secret."),
     click.option(
-        "--format", "form", type=click.Choice(["table", "json", "csv"]), help="How to answer; default: table."
+        "--schema",
+        metavar="NAME",
+        help="The schema that holds the ledger.  [default: ledger; env var: LEDGER_SCHEMA]",
+    ),
+    click.option(
+        "--key-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The ledger's secret.  [default: ledger.key in the home; env var: LEDGER_KEY_FILE]",
+    ),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json", "csv"]),
+        help="How to answer.  [default: table]",
     ),
 )
 _GLOBAL = {"database", "home", "schema", "key_file", "form"}
@@ -63,9 +87,14 @@ class Context(msgspec.Struct):
     settings: Settings
     output: Output
 
-    def database(self) -> Database:
-        """Return the place of the ledger, its server started if it is our own."""
+    def database(self, *, make: bool = False) -> Database:
+        """Return the place of the ledger, its server started if it is our own.
+
+        Args:
+            make: Whether a home that holds no ledger gets one. Without it, that raises StoreNotReadyError.
+        """
         settings = self.settings
+        self._refuse_nothing(make)
         try:
             if settings.database:
                 return external(settings.database, schema=settings.schema)
@@ -74,18 +103,32 @@ class Context(msgspec.Struct):
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
+    def _refuse_nothing(self, make: bool) -> None:
+        settings = self.settings
+        # Whoever asks a home whose name is mistyped must not be told zero by a new and empty ledger.
+        if not make and not settings.database and not EmbeddedPostgres(settings.home).has_data:
+            raise StoreNotReadyError(
+                f"there is no ledger in {settings.home}; ledger demo, ledger units load and ledger migrate make one. "
+                "If it is elsewhere, name the folder with --home or LEDGER_HOME"
+            )
+
     @property
     def key_path(self) -> Path:
         return self.settings.key_file or self.settings.home / KEY_FILE_NAME
 
     def migrate(self) -> list[str]:
         """Bring the database to this version; return what was applied."""
-        return migrate_ledger(self.database(), self.key_path, (LOG, *COMPONENTS))
+        return migrate_ledger(self.database(make=True), self.key_path, (LOG, *COMPONENTS))
 
     @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
-        """Open the ledger, for the length of a command."""
+    def ledger(self, *, make: bool = False) -> Iterator[Ledger]:
+        """Open the ledger, for the length of a command. A home's own is brought up to date, read models too.
+
+        Args:
+            make: Whether a home that holds no ledger gets one. Without it, that raises StoreNotReadyError.
+        """
         settings = self.settings
+        self._refuse_nothing(make)
         try:
             with self.output.waiting("opening the ledger"):
                 ledger = open_ledger(
@@ -94,6 +137,8 @@ class Context(msgspec.Struct):
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         with ledger:
+            if ledger.database.embedded:
+                open_totals(ledger)
             yield ledger
 
     @contextmanager
@@ -141,9 +186,12 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
             try:
                 function(context, *args, **kwargs)
             except UnavailableError as error:
-                _fail(context, "not available", error.code, str(error), NOT_AVAILABLE)
+                _fail(context, "not available", error.code, _told(str(error), error), NOT_AVAILABLE)
             except LedgerError as error:
                 _fail(context, "refused", error.code, str(error), REFUSED)
+            except KeyboardInterrupt as error:
+                note(_told("interrupted", error), style="red")
+                click.get_current_context().exit(INTERRUPTED)
             except BrokenPipeError:
                 # The reader (head, less) has seen enough.
                 click.get_current_context().exit(0)
@@ -154,6 +202,11 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
         return made
 
     return declare
+
+
+def _told(sentence: str, error: BaseException) -> str:
+    """Add what was noted on an error on its way: only there was it known."""
+    return "; ".join([sentence, *getattr(error, "__notes__", ())])
 
 
 def _fail(context: Context, word: str, code: str, detail: str, status: int) -> NoReturn:

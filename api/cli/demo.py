@@ -35,7 +35,7 @@ def demo(context: Context, *, dossiers: int, no_serve: bool, port: int) -> None:
         )
     mark = context.settings.home / MARK
     note(NOTICE, style="yellow")
-    with context.ledger() as ledger, tempfile.TemporaryDirectory() as folder:
+    with context.ledger(make=True) as ledger, tempfile.TemporaryDirectory() as folder:
         if ledger.head().position and not mark.exists():
             raise click.UsageError(
                 f"{context.settings.home} holds a ledger that is no demo; give the demo a home of its own with --home"
@@ -52,13 +52,14 @@ def demo(context: Context, *, dossiers: int, no_serve: bool, port: int) -> None:
                 ledger, file, refused_path=Path(folder) / "refused.csv", on_progress=progress
             )
         note(
-            f"{path.name}: {result.recorded:,} events recorded, {result.duplicates:,} were already, "
+            f"the campaign: {result.recorded:,} events recorded, {result.duplicates:,} were already, "
             f"{result.refused:,} refused, in {result.seconds:.1f} s"
         )
         totals = open_totals(ledger)
         with context.output.progress("counting", "events") as progress:
             catch_up(ledger.database, on_progress=progress)
         tell_totals(context.output, totals.read(TotalsQuery(unit=PROVINCE)), "unit")
-    note("look further: ledger totals --unit 401; ledger stop stops its PostgreSQL")
+    look, stop = (context.settings.suggest(words) for words in ("totals --unit 401", "stop"))
+    note(f"look further: {look}; this stops its PostgreSQL: {stop}")
     if not no_serve:
         run_server(context, host="127.0.0.1", port=port, workers=1)

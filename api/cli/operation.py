@@ -27,7 +27,7 @@ def serve(context: Context, host: str, port: int, workers: int) -> None:
 
 def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
     """Serve until a signal ends it; refuse what is not loopback."""
-    with context.ledger() as ledger:
+    with context.ledger(make=True) as ledger:
         # Before the workers start: what is wrong is said here, once and clearly.
         open_totals(ledger)
     settings = context.settings
@@ -62,10 +62,9 @@ def migrate(context: Context) -> None:
     applied = context.migrate()
     if not existed and context.key_path.exists():
         note(f"made the key file {context.key_path}: back it up together with the database", style="yellow")
-    if context.output.form == "json":
-        context.output.document({"applied": applied})
-    else:
-        context.output.say("applied " + ", ".join(applied) if applied else "nothing to do")
+    context.output.answer(
+        "applied " + ", ".join(applied) if applied else "nothing to do", {"applied": applied}
+    )
 
 
 @command("rebuild")
@@ -76,20 +75,21 @@ def rebuild(context: Context, projection: str) -> None:
         open_totals(ledger)
         with context.output.progress("rebuilding", "events") as progress:
             position = rebuild_projection(ledger.database, on_progress=progress)
-    if context.output.form == "json":
-        context.output.document({"projection": projection, "position": position})
-    else:
-        context.output.say(f"{projection} rebuilt up to position {position:,}")
+    context.output.answer(
+        f"{projection} rebuilt up to position {position:,}", {"projection": projection, "position": position}
+    )
 
 
 @command("stop")
 def stop(context: Context) -> None:
     """Stop the embedded PostgreSQL of this home, if it runs."""
+    if context.settings.database:
+        raise click.UsageError(
+            "this stops the PostgreSQL of a home, and --database or LEDGER_DATABASE_URL names one that is not the "
+            "ledger's to stop: leave both away"
+        )
     stopped = EmbeddedPostgres(context.settings.home).stop()
-    if context.output.form == "json":
-        context.output.document({"stopped": stopped})
-    else:
-        context.output.say("stopped" if stopped else "it was not running")
+    context.output.answer("stopped" if stopped else "it was not running", {"stopped": stopped})
 
 
 @command("doctor")

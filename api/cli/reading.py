@@ -50,6 +50,8 @@ def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
         return
     if by == "unit":
         keys = ["code", "name", "level"]
+        if output.form == "table" and len({row["unit"]["level"] for row in answer.rows}) == 1:
+            keys.remove("level")
         rows = [
             [*(row["unit"][key] for key in keys), *(row[name] for name in MEASURES)] for row in answer.rows
         ]
@@ -105,12 +107,13 @@ def _tell_history(output: Output, found: History) -> None:
             f"level {level}: {state.state} since {state.since:%Y-%m-%d %H:%M %z}, attempt {state.attempt}, "
             f"collected by {state.collecting_unit.code} {state.collecting_unit.name}"
         )
+    several = len({event.level for event in found.events}) > 1
     rows = [
         [
             event.position,
             event.version,
             event.type,
-            event.level,
+            *([event.level] if several else []),
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
             f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
             f"{event.unit.code} {event.unit.name}",
@@ -123,7 +126,7 @@ def _tell_history(output: Output, found: History) -> None:
         "position",
         "version",
         "type",
-        "level",
+        *(["level"] if several else []),
         "occurred_at",
         "recorded_at",
         "unit",

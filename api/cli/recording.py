@@ -1,7 +1,10 @@
 """Make up a campaign; import reports."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta, timezone
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -12,7 +15,7 @@ from api.campaign import simulate as simulate_campaign
 from api.campaign import write as write_campaign
 from api.cli.common import DAY, REFUSED, Context, command
 from api.cli.output import note
-from ledger.errors import FileInvalidError
+from ledger.errors import ClockBehindError, ContentionError, FileInvalidError, StoreUnavailableError
 from ledger.importing import LANES_MAX, ImportResult, import_file
 
 
@@ -36,12 +39,11 @@ def simulate(context: Context, dossiers: int, seed: int, out: Path, start: date,
     note(NOTICE, style="yellow")
     if "made-up" not in out.name:
         note(f"the name {out.name} does not say so: consider a name with made-up in it", style="yellow")
-    if context.output.form == "json":
-        document = {"file": str(out), "rows": summary.rows, "by_type": summary.by_type, "notice": NOTICE}
-        context.output.document(document)
-        return
     counts = ", ".join(f"{count:,} {kind}" for kind, count in summary.by_type.items())
-    context.output.say(f"{out}: {summary.rows:,} made-up events: {counts}")
+    context.output.answer(
+        f"{out}: {summary.rows:,} made-up events: {counts}",
+        {"file": str(out), "rows": summary.rows, "by_type": summary.by_type, "notice": NOTICE},
+    )
 
 
 _is_offset = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII).fullmatch
@@ -84,7 +86,13 @@ def import_(
         source = click.open_file(file, "rb")
     except OSError as error:
         raise FileInvalidError(f"{file} cannot be read: {error.strerror}") from None
-    with source, context.ledger() as ledger, context.output.progress("importing", "lines") as progress:
+    older = _kept(refused_path)
+    with (
+        source,
+        context.ledger(make=True) as ledger,
+        context.output.progress("importing", "lines") as progress,
+        _saying_what_stays(dry_run),
+    ):
         result = import_file(
             ledger,
             cast("BinaryIO", source),
@@ -95,12 +103,41 @@ def import_(
             lanes=lanes,
             on_progress=progress,
         )
-    _tell(context, result, refused_path, dry_run=dry_run)
+    _tell(context, result, dry_run=dry_run)
     if result.refused:
+        if dry_run:
+            note(
+                f"lines that would be refused: {result.refused:,}; they stand with their reasons in {refused_path}: "
+                f"correct them in {'the input' if file == '-' else file}",
+                style="yellow",
+            )
+        else:
+            note(
+                f"refused lines: {result.refused:,}; correct them in {refused_path} and import that file",
+                style="yellow",
+            )
+        for path in sorted(_kept(refused_path) - older):
+            note(f"the {refused_path} of before is kept as {path}", style="yellow")
         click.get_current_context().exit(REFUSED)
 
 
-def _tell(context: Context, result: ImportResult, refused_path: Path, *, dry_run: bool) -> None:
+def _kept(refused_path: Path) -> set[Path]:
+    """Return the older files of refused lines, which an import keeps beside its own."""
+    return set(refused_path.parent.glob(f"{escape(refused_path.name)}.*"))
+
+
+@contextmanager
+def _saying_what_stays(dry_run: bool) -> Iterator[None]:
+    """Note on what ends an import in the middle how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, StoreUnavailableError, ContentionError, ClockBehindError) as error:
+        if not dry_run:
+            error.add_note("what was recorded stays, and importing the file again records the rest")
+        raise
+
+
+def _tell(context: Context, result: ImportResult, *, dry_run: bool) -> None:
     if context.output.form == "json":
         context.output.document(result)
     else:
@@ -110,8 +147,3 @@ def _tell(context: Context, result: ImportResult, refused_path: Path, *, dry_run
         rate = result.recorded / result.seconds if result.seconds else 0
         if rate and not dry_run:
             context.output.say(f"{rate:,.0f} events/s")
-    if result.refused:
-        note(
-            f"{result.refused} lines were refused: correct them in {refused_path} and import that file",
-            style="yellow",
-        )

@@ -26,12 +26,9 @@ def load(context: Context, file: str, valid_from: date, decree: str | None) -> N
     The same file again changes nothing. With the program come units_2024.csv,
     units_2025-01-01.csv and units_2025.csv: Thanh Hoá; give the bare name.
     """
-    with context.ledger() as ledger:
+    with context.ledger(make=True) as ledger:
         loaded = ledger.load_units(file, valid_from=valid_from, decree=decree)
-    if context.output.form == "json":
-        context.output.document(loaded)
-    else:
-        context.output.say(f"{loaded.opened} units opened, {loaded.unchanged} were open already")
+    context.output.answer(f"units opened: {loaded.opened}; open already: {loaded.unchanged}", loaded)
 
 
 @command("list")

@@ -4,7 +4,11 @@ import csv
 import io
 import json
 import os
+import pty
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from ledger.embedded import EmbeddedPostgres
 from tests.conftest import temporary_home
 
 PROGRAM = Path(sys.executable).with_name("ledger")
@@ -44,7 +50,6 @@ def ledger(
     *arguments: str | Path, home: Path, cwd: Path | None = None, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the program to its end, with nothing of the caller's ledger in its environment."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         input=text,
@@ -53,8 +58,52 @@ def ledger(
         timeout=120,
         check=False,
         cwd=cwd or home,
-        env={**environment, "LEDGER_HOME": str(home), "PYTHONUTF8": "1"},
+        env=environment(home, PYTHONUTF8="1"),
     )
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    return {**kept, "LEDGER_HOME": str(home), **more}
+
+
+def on_a_terminal(*arguments: str, home: Path, columns: int) -> list[str]:
+    """Run the program with a terminal of that width; return the lines it printed, without colours."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment(home, PYTHONUTF8="1", COLUMNS=str(columns), TERM="xterm"),
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        except OSError:  # How Linux says that the other end is closed.
+            pass
+    os.close(ours)
+    assert 0 == process.returncode
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+
+def importing(home: Path, cwd: Path) -> "subprocess.Popen[str]":
+    """Start an import that waits for the rest of its file: it has read more than a pipe holds."""
+    process = subprocess.Popen(
+        [*COMMAND, "import", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=cwd,
+        env=environment(home, PYTHONUTF8="1"),
+    )
+    assert process.stdin is not None
+    process.stdin.write(f"{HEADER}\n" + f"{GOOD}\n" * 20_000)
+    process.stdin.flush()
+    return process
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +199,35 @@ class TestImport:
         again = answer(ledger("import", file, "--format", "json", home=home), 1)
         assert (2, 0, 1, 1) == tuple(again.values())[:4]
 
+    def test_says_where_refused_lines_are_and_what_to_do_with_them(self, home, folder):
+        file = folder / "reports.csv"
+        file.write_text(f"{HEADER}\n{GOOD}\n{BAD}\n", encoding="utf-8")
+        refused = f"{file}.refused.csv"
+        tried = ledger("import", file, "--dry-run", home=home)
+        done = ledger("import", file, home=home)
+        told = f"lines that would be refused: 1; they stand with their reasons in {refused}: correct them in {file}\n"
+        assert told == tried.stderr
+        told = (
+            f"refused lines: 1; correct them in {refused} and import that file\n"
+            f"the {refused} of before is kept as {refused}.old"
+        )
+        assert done.stderr.startswith(told)
+
+    def test_stopped_by_ctrl_c_says_how_to_go_on(self, home, folder):
+        process = importing(home, folder)
+        process.send_signal(signal.SIGINT)
+        told = "interrupted; what was recorded stays, and importing the file again records the rest\n"
+        assert ("", told) == process.communicate(timeout=60)
+        assert 130 == process.returncode
+
+    def test_whose_database_goes_away_says_how_to_go_on(self, home, folder):
+        process = importing(home, folder)
+        assert "stopped\n" == ledger("stop", home=home).stdout
+        printed, told = process.communicate(timeout=60)
+        assert (3, "") == (process.returncode, printed)
+        assert told.startswith("not available (store_unavailable): ")
+        assert told.endswith("; what was recorded stays, and importing the file again records the rest\n")
+
     def test_reads_standard_input_and_puts_refused_lines_into_the_working_directory(self, home, folder):
         done = ledger("import", "-", home=home, cwd=folder, text=f"{HEADER}\n{BAD}\n")
         assert 1 == done.returncode
@@ -199,6 +277,24 @@ class TestTotals:
         assert "Nga Sơn" in table.stdout
         assert "total" in table.stdout
 
+    def test_fit_a_hundred_columns_without_breaking_a_word(self, home):
+        document = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
+        lines = on_a_terminal("totals", "--unit", "38", home=home, columns=100)
+        assert max(map(cell_len, lines)) <= 100
+        names = [row["unit"]["name"] for row in document["rows"]]
+        words = {word for line in lines for word in line.split()}
+        assert set() == {word for name in names for word in name.split()} - words
+        assert {f"{document['sum'][name]:,}" for name in MEASURES} <= words
+        assert {"awaiting", "approval", "activation"} <= words
+
+    def test_leave_the_level_out_where_it_is_the_same_for_all(self, home):
+        assert "level" not in ledger("totals", "--unit", "38", home=home).stdout
+        text = f"{HEADER}\n{GOOD.replace('14758', '401')}\n"
+        of_another = ("--schema", "levels")
+        ledger("units", "load", "units_2024.csv", "--valid-from", "2021-01-01", *of_another, home=home)
+        assert 0 == ledger("import", "-", *of_another, home=home, text=text).returncode
+        assert "level" in ledger("totals", "--unit", "401", *of_another, home=home).stdout
+
     def test_of_an_unknown_unit_are_refused(self, home):
         assert (
             "unknown_unit"
@@ -221,6 +317,14 @@ class TestHistory:
             shown = ledger("history", "--citizen", citizen, "--format", form, home=home)
             assert 0 == shown.returncode
             assert citizen not in shown.stdout + shown.stderr
+
+    def test_breaks_no_date_on_a_narrow_terminal(self, home):
+        with (home / "made-up.csv").open(encoding="utf-8") as file:
+            row = next(csv.DictReader(file))
+        lines = on_a_terminal("history", "--citizen", row["citizen"], home=home, columns=100)
+        assert max(map(cell_len, lines)) <= 100
+        words = {word for line in lines for word in line.split()}
+        assert {row["actor"], row["occurred_at"][:10], row["occurred_at"][11:19], "collected"} <= words
 
     def test_of_nobody_is_refused(self, home):
         done = ledger("history", "--citizen", "-", "--format", "json", home=home, text="038090000000\n")
@@ -257,6 +361,84 @@ class TestOperation:
         assert "store_unavailable" == answer(done, 3)["error"]
         assert "PostgreSQL cannot be reached" in done.stderr
         assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["totals"], ["history", "--citizen", CITIZEN], ["units", "list"], ["doctor"], ["rebuild"]],
+        ids=lambda arguments: arguments[0],
+    )
+    def test_what_only_reads_makes_no_ledger(self, folder, arguments):
+        home = folder / "mistyped"
+        done = ledger("--format", "json", *arguments, home=home, cwd=folder)
+        assert "store_not_ready" == answer(done, 3)["error"]
+        for told in (f"there is no ledger in {home}", "ledger demo", "ledger units load", "ledger migrate"):
+            assert told in done.stderr
+        assert not home.exists()
+
+    def test_doctor_finds_nothing_wrong_before_the_first_totals(self, home, folder):
+        loaded = ledger(
+            *("units", "load", "units_2024.csv", "--valid-from", "2021-01-01", "--schema", "fresh"), home=home
+        )
+        assert 0 == loaded.returncode
+        report = answer(ledger("doctor", "--schema", "fresh", "--format", "json", home=home))
+        assert [] == report["problems"]
+
+    def test_stop_leaves_the_home_alone_where_a_database_is_named(self, home):
+        ledger("migrate", home=home)
+        done = ledger("stop", "--database", UNREACHABLE, home=home)
+        assert 2 == done.returncode
+        assert "--database or LEDGER_DATABASE_URL" in " ".join(done.stderr.split())
+        assert EmbeddedPostgres(home).running()
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["units", "load", "units_2024.csv", "--valid-from", "2021-01-01"],
+            ["simulate", "--dossiers", "5", "--out", "made-up.csv"],
+            ["migrate"],
+            ["rebuild"],
+            ["stop", "--home", "none"],
+        ],
+        ids=lambda arguments: arguments[0],
+    )
+    def test_csv_of_what_was_done_is_a_row_of_the_document(self, home, folder, arguments):
+        document = answer(ledger(*arguments, "--format", "json", home=home, cwd=folder))
+        done = ledger(*arguments, "--format", "csv", home=home, cwd=folder)
+        [header, row] = csv.reader(io.StringIO(done.stdout))
+        assert list(document) == header
+        plain = [
+            json.dumps(value, separators=(",", ":")) if isinstance(value, dict | list) else str(value)
+            for value in document.values()
+        ]
+        assert plain == row
+
+    @pytest.mark.parametrize("form", ["table", "json", "csv"])
+    def test_an_answer_that_cannot_be_written_is_told_in_one_sentence(self, home, form):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*COMMAND, "totals", "--format", form],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                check=False,
+                env=environment(home),
+            )
+        told = "Error: the answer cannot be written to standard output: No space left on device\n"
+        assert (3, told) == (done.returncode, done.stderr)
+
+    def test_programs_get_utf_8_whatever_the_terminal_knows(self, home):
+        shown = {
+            form: subprocess.run(
+                [*COMMAND, "totals", "--format", form],
+                capture_output=True,
+                check=True,
+                env=environment(home, PYTHONIOENCODING="ascii"),
+            ).stdout
+            for form in ("table", "json", "csv")
+        }
+        assert "Tỉnh Thanh Hóa" in shown["csv"].decode()
+        assert "Tỉnh Thanh Hóa" in shown["json"].decode()
+        assert "T?nh Thanh H?a" in shown["table"].decode("ascii")
 
     def test_doctor_without_the_database_says_what_is_wrong(self, home):
         done = ledger("--database", UNREACHABLE, "--format", "json", "doctor", home=home)
@@ -301,6 +483,16 @@ class TestOperation:
         for option in (*COMMANDS[command], "--database", "--home", "--schema", "--format"):
             assert option in done.stdout
 
+    def test_help_says_what_holds_without_an_option(self, home):
+        told = " ".join(ledger("--help", home=home).stdout.split())
+        for default in (
+            "the home's own; env var: LEDGER_DATABASE_URL",
+            "~/.local/share/activation-ledger; env var: LEDGER_HOME",
+            "ledger; env var: LEDGER_SCHEMA",
+            "ledger.key in the home; env var: LEDGER_KEY_FILE",
+        ):
+            assert f"[default: {default}]" in told
+
     def test_help_names_every_command(self, home):
         done = ledger("--help", home=home)
         assert all(command[0] in done.stdout for command in COMMANDS)
@@ -317,6 +509,20 @@ class TestOperation:
         assert not any("\x1b" in run.stdout + run.stderr or "\r" in run.stderr for run in runs)
 
 
+def as_typed(command: str, *, cwd: Path) -> str:
+    """Run what the program suggested, in a shell that knows nothing of the ledger but the path."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    assert shlex.split(command)
+    return subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        cwd=cwd,
+        env={**kept, "PYTHONUTF8": "1"},
+    ).stdout
+
+
 class TestDemo:
     def test_fills_a_new_home_and_records_nothing_new_the_second_time(self):
         with temporary_home() as home:
@@ -326,7 +532,14 @@ class TestDemo:
             assert answer(first) == answer(second)
             assert "Invented data" in first.stderr
             assert " 0 events recorded" in second.stderr
-            assert "stopped" in ledger("stop", home=home).stdout
+            hints = re.search(
+                r"^look further: (.*); this stops its PostgreSQL: (.*)$", first.stderr, re.MULTILINE
+            )
+            assert hints is not None
+            look, stop = (as_typed(hint, cwd=home) for hint in hints.groups())
+            assert "Huyện Nga Sơn" not in look
+            assert "Thị trấn Nga Sơn" in look
+            assert "stopped\n" == stop
             assert {"stopped": False} == answer(ledger("stop", "--format", "json", home=home))
 
     def test_refuses_a_home_with_another_ledger(self, home):
