@@ -8,7 +8,8 @@ from api.cli.common import VERSION, global_options
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0 done; 1 something was refused; 2 wrong use; 3 not available (database). "
+    epilog="Exit status: 0 done; 1 something was refused; 2 wrong use; 3 not available (database); "
+    "130 stopped by Ctrl-C. "
     "Start with: ledger demo. "
     'Completion for bash: eval "$(_LEDGER_COMPLETE=bash_source ledger)"; zsh_source and fish_source likewise.',
 )
