@@ -199,6 +199,7 @@ class TestImportOfAWholeFile:
         if small:
             monkeypatch.setattr(lane, "BATCH_LINES_MAX", 50)
             monkeypatch.setattr(run, "BUCKET_BYTES", 10_000)
+            monkeypatch.setattr(spool, "_RECORD_LINES", 7)
         shuffled = campaign.copy()
         Random(2).shuffle(shuffled)
         for rows in (campaign, campaign[::-1], shuffled):
@@ -776,8 +777,10 @@ class TestLanes:
             result = import_file(opened, file, refused_path=refused_path, lanes=2)
         assert (len(campaign), len(campaign), 0, 0) == counts(result)
 
+    @pytest.mark.timeout(60)
     def test_end_at_once_when_told_to_even_if_deaf(self, opened, path, refused_path):
-        """A shell that ignores SIGTERM hands that down."""
+        """A shell that ignores SIGTERM hands that down; and they wait to tell what nobody listens to."""
+        path.write_bytes(csv_of([row(level="3")] * 60_000))
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
         def fail(_done: int, _total: int | None) -> None:
