@@ -57,7 +57,10 @@ def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
         ]
     else:
         keys = [by]
-        rows = [[str(row[by]), *(row[name] for name in MEASURES)] for row in answer.rows]
+        rows = [
+            ["other days" if row[by] is None else str(row[by]), *(row[name] for name in MEASURES)]
+            for row in answer.rows
+        ]
     # What never happened anywhere only widens the table for people; programs get every column.
     names = [name for name in MEASURES if output.form == "csv" or answer.sum[name] or name in _ALWAYS]
     chosen = [*range(len(keys)), *(len(keys) + MEASURES.index(name) for name in names)]

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import date, timedelta, timezone
 from glob import escape
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import click
 
@@ -80,10 +79,12 @@ def import_(
     second time. Refused lines go to FILE.refused.csv (import.refused.csv where there is no FILE), to be
     corrected and imported as they are.
     """
-    # Neither beside - nor beside what a shell makes of <(...) is there a place for a file.
-    refused_path = Path(f"{file}.refused.csv" if Path(file).is_file() else "import.refused.csv")
+    # Neither beside - nor beside /dev/stdin and what a shell makes of <(...) is there a place for a file.
+    beside = Path(file).is_file() and Path(file).absolute().parts[1] not in {"dev", "proc"}
+    refused_path = Path(f"{file}.refused.csv" if beside else "import.refused.csv")
     try:
-        source = click.open_file(file, "rb")
+        # Not click's own for standard input: lanes can share only what they know to be a plain file.
+        source = open(0, "rb", closefd=False) if file == "-" else Path(file).open("rb")  # noqa: SIM115
     except OSError as error:
         raise FileInvalidError(f"{file} cannot be read: {error.strerror}") from None
     older = _kept(refused_path)
@@ -95,7 +96,7 @@ def import_(
     ):
         result = import_file(
             ledger,
-            cast("BinaryIO", source),
+            source,
             refused_path=refused_path,
             atomic=atomic,
             dry_run=dry_run,
