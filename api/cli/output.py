@@ -158,7 +158,8 @@ def _print(what: Any, *, width: int | None = None, soft_wrap: bool = False) -> N
 def _write(data: bytes) -> None:
     """Write to standard output. Programs read UTF-8 whatever the locale says."""
     try:
-        sys.stdout.buffer.write(data)
+        while data:  # Unbuffered (python -u), it may take a part.
+            data = data[sys.stdout.buffer.write(data) :]
         sys.stdout.buffer.flush()
     except OSError as error:
         # Python would try once more at its end, and end with a traceback.

@@ -63,7 +63,9 @@ def ledger(
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
+    """The caller's, without its ledger, and with output buffered as everywhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    kept.pop("PYTHONUNBUFFERED", None)
     return {**kept, "LEDGER_HOME": str(home), **more}
 
 
@@ -317,6 +319,14 @@ class TestHistory:
             shown = ledger("history", "--citizen", citizen, "--format", form, home=home)
             assert 0 == shown.returncode
             assert citizen not in shown.stdout + shown.stderr
+
+    def test_shows_a_note_as_it_was_written(self, home):
+        citizen = "038090008888"
+        text = f"{HEADER},note\n{GOOD.replace(CITIZEN, citizen)},[/b] [red]see :warning: file[/red]\n"
+        assert 0 == ledger("import", "-", home=home, text=text).returncode
+        done = ledger("history", "--citizen", citizen, home=home)
+        assert 0 == done.returncode
+        assert "[/b] [red]see :warning: file[/red]" in done.stdout
 
     def test_breaks_no_date_on_a_narrow_terminal(self, home):
         with (home / "made-up.csv").open(encoding="utf-8") as file:
