@@ -37,7 +37,7 @@ COMMANDS = {
     ("units", "load"): ("--valid-from", "--decree"),
     ("units", "list"): ("--on", "--under"),
     ("simulate",): ("--dossiers", "--seed", "--out", "--from", "--to"),
-    ("import",): ("--atomic", "--dry-run", "--offset"),
+    ("import",): ("--atomic", "--dry-run", "--offset", "--lanes"),
     ("totals",): ("--unit", "--by", "--level", "--from", "--to"),
     ("history",): ("--citizen", "--dossier"),
     ("rebuild",): ("unit_totals",),
@@ -236,6 +236,24 @@ class TestImport:
         with (folder / "import.refused.csv").open(encoding="utf-8", newline="") as file:
             [line] = csv.DictReader(file)
         assert ("2", "invalid_level") == (line["line"], line["error"])
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+    def test_reads_a_file_that_standard_input_comes_from(self, home, folder, name):
+        """Several processes read it at once, at places of their own; nothing is written beside /dev/stdin."""
+        file = folder / "reports.csv"
+        file.write_text(f"{HEADER}\n{BAD}\n", encoding="utf-8")
+        with file.open("rb") as source:
+            done = subprocess.run(
+                [*COMMAND, "import", name, "--lanes", "2", "--format", "json"],
+                stdin=source,
+                capture_output=True,
+                cwd=folder,
+                env=environment(home),
+                check=False,
+            )
+        assert 1 == done.returncode, done.stderr
+        assert (1, 0, 0, 1) == tuple(json.loads(done.stdout).values())[:4]
+        assert {"reports.csv", "import.refused.csv"} == {path.name for path in folder.iterdir()}
 
     def test_applies_an_offset(self, home, folder):
         text = f"{HEADER}\n{GOOD.replace('+07:00', '').replace('k1', 'o1').replace('1234', '5555')}\n"

@@ -90,9 +90,9 @@ def test_what_is_not_available_does_not_say_where_it_is(error, caplog):
 
 
 def test_what_comes_by_itself_says_so(client):
-    """A position that is not counted yet is told with the one that is; nothing is logged for it."""
+    """A position that nobody was told is answered with the one that there is; nothing is logged for it."""
     problem = check_problem(client.get("/v1/totals?after=1000000"), 503, "not_caught_up")
-    assert f"up to position {UNITS}" in problem["detail"]
+    assert f"ends at position {UNITS}" in problem["detail"]
 
 
 @get("/fault", sync_to_thread=False)

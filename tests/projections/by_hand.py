@@ -135,7 +135,7 @@ def expect(
     """Return what a question must be answered with: rows without zero rows, by key, and the sum.
 
     For ``by="unit"`` the rows are by the id of the unit that recorded; the caller knows the tree.
-    What waits is not bound by the days, but stands in no row of a day that was not asked for.
+    What waits is not bound by the days: by day, it has a row of its own, None, since days that were not asked for.
     """
     rows: dict[object, Counter[str]] = {}
     total: Counter[str] = Counter()
@@ -146,8 +146,8 @@ def expect(
         if not asked and measure in EVENTS:
             continue
         total[measure] += number
-        if asked or by != "day":
-            rows.setdefault(getattr(where, by), Counter())[measure] += number
+        key = None if by == "day" and not asked else getattr(where, by)
+        rows.setdefault(key, Counter())[measure] += number
     return {key: whole(row) for key, row in rows.items() if any(row.values())}, whole(total)
 
 
