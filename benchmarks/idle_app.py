@@ -1,0 +1,36 @@
+"""A Litestar handler that does nothing, served as the API is: the ceiling of what the API could answer.
+
+python -m benchmarks.idle_app --port N
+"""
+
+from pathlib import Path
+
+import click
+from litestar import Litestar, post
+
+from api import server
+
+
+@post("/v1/events")
+async def idle() -> dict[str, str]:
+    return {"said": "idle"}
+
+
+def load_idle(_settings: server.ServeSettings) -> Litestar:
+    return Litestar([idle], logging_config=None)
+
+
+@click.command()
+@click.option("--port", type=int, required=True)
+def main(port: int) -> None:
+    """Serve it until a signal comes."""
+    # Not a granian of our own: this one stays what the API's is, whatever that becomes.
+    server.load_app = load_idle
+    settings = server.ServeSettings(
+        url=None, home=Path(), schema="", key_file=None, host="127.0.0.1", port=port, workers=1
+    )
+    server.serve_api(settings, on_ready=lambda address: click.echo(f"serving at {address}", err=True))
+
+
+if __name__ == "__main__":
+    main()
