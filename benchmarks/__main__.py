@@ -1,166 +1,201 @@
-"""Measure a whole ledger in a home of its own: import, lag, rebuild, totals, history.
+"""Measure a whole ledger beside what it is to be compared with, in one run on one PostgreSQL.
 
-    python -m benchmarks [--dossiers N] [--home DIR] [--json FILE]
+    python -m benchmarks [--dossiers N] [--repeats N] [--seconds N] [--home DIR] [--json FILE]
 
-Everything runs on the embedded PostgreSQL with fsync on. Times are wall-clock.
+Everything runs on the embedded PostgreSQL with fsync on, which starts empty. Times are wall-clock; of what is
+short the median of several repeats is told. What grows with the log is measured by ``python -m benchmarks.growth``.
 """
 
-import json
-import os
-import platform
-import shutil
-import signal
-import socket
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import click
-import httpx
 
-from api.campaign import COLUMNS, Campaign, made_up_name, simulate, write
-from ledger import Ledger, open_ledger, read_report
+from api.campaign import COLUMNS, Campaign, Row, made_up_name, write
+from benchmarks.http import REQUESTS, measure_load, measure_questions
+from benchmarks.ledger import FULL_SIZE_DOSSIERS, fresh_ledger, import_rows, measure_following, measure_live
+from benchmarks.plain import measure_one_row_commits, measure_plain
+from benchmarks.projections import measure_catch_up, measure_runner
+from benchmarks.server import facts, postgres_in, settle
+from benchmarks.stock import measure_stock
+from benchmarks.table import Line, Results, Section, at_least, at_most, ratio, show, step, told, write_json
+from benchmarks.traffic import draw
+from ledger import Ledger, open_ledger
 from ledger.embedded import EmbeddedPostgres
-from ledger.importing import import_file
-from projections import Runner, catch_up, open_totals, rebuild
+from projections import open_totals
 
-REQUESTS = 300
+CALLERS = "two callers, 500 each"
+STOCK_500 = "of stock in batches of 500"
+
+TABLE = [
+    Section(
+        "Recording",
+        [
+            Line("record", "record, one by one"),
+            ratio("record", "pgbench.1", "of one-row commits of one client"),
+            ratio("record", "stock.save", "of stock, one by one"),
+            Line("record_many.1", "record_many, 1 a batch"),
+            Line("record_many.20", "record_many, 20 a batch"),
+            Line("record_many.100", "record_many, 100 a batch"),
+            Line("record_many.500", "record_many, 500 a batch", aim=at_least(20_000)),
+            ratio("record_many.500", "stock.save.500", STOCK_500),
+            ratio("record_many.500", "plain.insert.500", "of plain INSERT of 500"),
+            Line("record_many.2000", "record_many, 2,000 a batch"),
+            ratio("record_many.2000", "plain.insert.2000", "of plain INSERT of 2,000"),
+            Line("record_many.500.two_processes", f"{CALLERS}, two processes", aim=at_least(30_000)),
+            Line("record_many.500.two_threads", f"{CALLERS}, two threads of one process"),
+        ],
+    ),
+    Section(
+        "Importing a file, end to end",
+        [
+            Line("import.stopped", "import, projections stopped", aim=at_least(40_000)),
+            ratio("import.stopped", "stock.save.500", STOCK_500, at_least(3)),
+            ratio("import.stopped", "stock.save.500.alone", f"{STOCK_500}, save alone"),
+            ratio("import.stopped", "plain.copy", "of plain COPY", at_least(0.2)),
+            Line("import.following", "import, projections following", aim=at_least(20_000)),
+            Line("lag", "lag after it ends", "s", at_most(1)),
+            Line("import.again", "the same file again, all duplicates", "lines/s"),
+            Line("import.refused", "lines refused", "lines", at_most(0)),
+        ],
+    ),
+    Section(
+        "Stock eventsourcing",
+        [
+            Line("stock.save", "an event a save, its method included"),
+            Line("stock.save.alone", "  save alone"),
+            Line("stock.save.500", "500 events a save, their methods included"),
+            Line("stock.save.500.alone", "  save alone"),
+            Line("stock.project", "ProjectionRunner, a view by unit, day and level"),
+        ],
+    ),
+    Section(
+        "PostgreSQL alone, the rows and indexes of our log, no function, no hash",
+        [
+            Line("plain.copy", "one COPY of all, what a COPY gave sent as it is", "rows/s"),
+            Line("plain.copy.rows", "one COPY of all, rows of a Python program", "rows/s"),
+            Line("plain.insert.500", "INSERT of arrays, 500 a commit", "rows/s"),
+            Line("plain.insert.2000", "INSERT of arrays, 2,000 a commit", "rows/s"),
+            Line("pgbench.1", "pgbench, a row a commit, 1 client", "commits/s"),
+            Line("pgbench.16", "pgbench, a row a commit, 16 clients", "commits/s"),
+        ],
+    ),
+    Section(
+        "The projection unit_totals",
+        [
+            Line("runner", "live: a runner behind a log not counted yet", aim=at_least(60_000)),
+            ratio("runner", "stock.project", "of the stock ProjectionRunner", at_least(40)),
+            Line("catch_up", "catch_up over a log not counted yet", aim=at_least(60_000)),
+            ratio("catch_up", "stock.project", "of the stock ProjectionRunner", at_least(40)),
+            Line("rebuild", "rebuild", aim=at_least(60_000)),
+            ratio("rebuild", "stock.project", "of the stock ProjectionRunner", at_least(40)),
+        ],
+    ),
+    Section(
+        "The API, one worker, 64 connections",
+        [
+            Line("http.idle", "POST to a handler that does nothing, same server", "answers/s"),
+            Line("http.post", "POST /v1/events, one report each", "answers/s"),
+            ratio("http.post", "http.idle", "of the handler that does nothing", at_least(0.5)),
+            ratio("http.post", "pgbench.16", "of one-row commits of 16 clients"),
+            Line("http.post.p50", "answered within, half of them", "ms"),
+            Line("http.post.p99", "answered within, 99 of 100", "ms", at_most(50)),
+            Line("http.post.refused", "answers other than 2xx, and none", "answers", at_most(0)),
+        ],
+    ),
+    Section(
+        "The API, one question after the other",
+        [
+            Line("get.totals.median", "totals of the province by district, median", "ms"),
+            Line("get.totals.p95", "totals of the province by district, p95", "ms", at_most(20)),
+            Line("get.totals_days.median", "the same between two days, median", "ms"),
+            Line("get.totals_days.p95", "the same between two days, p95", "ms", at_most(20)),
+            Line("get.totals_by_day.median", "totals by day, median", "ms"),
+            Line("get.totals_by_day.p95", "totals by day, p95", "ms"),
+            Line("get.totals_by_place.median", "totals by place, median", "ms"),
+            Line("get.totals_by_place.p95", "totals by place, p95", "ms"),
+            Line("get.history.median", "history of a dossier, median", "ms"),
+            Line("get.history.p95", "history of a dossier, p95", "ms", at_most(10)),
+        ],
+    ),
+    Section("Around it", [Line("cold_start", "cold start of a ledger, its PostgreSQL included", "s")]),
+]
 
 
 @click.command()
-@click.option("--dossiers", default=200_000, show_default=True)
+@click.option(
+    "--dossiers", default=FULL_SIZE_DOSSIERS, show_default=True, help="Fewer measure nothing, but quickly."
+)
+@click.option("--repeats", default=3, show_default=True, help="Of what is short.")
+@click.option(
+    "--seconds", "load_seconds", default=5, show_default=True, help="Of each load by pgbench and wrk."
+)
 @click.option("--home", type=click.Path(path_type=Path), help="Kept; default: a temporary one, removed.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers here as well.")
-def main(dossiers: int, home: Path | None, json_path: Path | None) -> None:
+def main(dossiers: int, repeats: int, load_seconds: int, home: Path | None, json_path: Path | None) -> None:
     """Measure, and print a table."""
-    folder = home or Path(tempfile.mkdtemp(prefix="b"))
-    folder.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
-        "dossiers": dossiers,
-    }
-    try:
-        measure(folder, dossiers, results)
-    finally:
-        EmbeddedPostgres(folder).stop()
-        if home is None:
-            shutil.rmtree(folder)
-    for name, value in results.items():
-        print(f"{name:55} {value:>14,}" if isinstance(value, int | float) else f"{name:55} {value}")
+    began = time.monotonic()
+    results = Results()
+    with postgres_in(home) as postgres:
+        starting = time.monotonic()
+        open_ledger(home=postgres.home).close()
+        results.add("cold_start", time.monotonic() - starting)
+        about = facts(postgres) | {"dossiers": dossiers, "repeats": repeats}
+        if dossiers < FULL_SIZE_DOSSIERS:
+            about["mind"] = (
+                f"fewer than {FULL_SIZE_DOSSIERS:,} dossiers: this tries the benchmark, it measures little"
+            )
+        measure(postgres, dossiers, repeats, load_seconds, results)
+    about["took (s)"] = round(time.monotonic() - began)
+    lines = told(TABLE, results)
+    show(lines, about)
     if json_path:
-        json_path.write_text(json.dumps(results, indent=2), encoding="utf-8")
+        write_json(json_path, lines, about)
 
 
-def measure(home: Path, dossiers: int, results: dict[str, Any]) -> None:
+def measure(
+    postgres: EmbeddedPostgres, dossiers: int, repeats: int, load_seconds: int, results: Results
+) -> None:
+    home = postgres.home
+    scale = dossiers / FULL_SIZE_DOSSIERS
     campaign = Campaign(dossiers=dossiers, seed=1)
     path = home / made_up_name(campaign)
-    seconds(results, "made-up campaign (s)", lambda: write(simulate(campaign), path))
-    began = time.perf_counter()
-    with open_ledger(home=home) as ledger:
-        results["cold start of the ledger (s)"] = round(time.perf_counter() - began, 2)
-        ledger.load_units("units_2024.csv", valid_from=date(2021, 1, 1))
+    with step("a made-up campaign"):
+        rows = draw(dossiers, seed=1)
+        write(rows, path)
+    with fresh_ledger(home) as ledger:
         open_totals(ledger)
-        with path.open("rb") as file:
-            done = import_file(ledger, file, refused_path=home / "refused.csv")
-        results["import, projections stopped (events/s)"] = round(done.recorded / done.seconds)
-        results["import refused (lines)"] = done.refused
-        events = ledger.head().position
-        took = seconds(results, "catch up after it (s)", lambda: catch_up(ledger.database))
-        results["catch up (events/s)"] = round(events / took)
-        took = seconds(results, "rebuild (s)", lambda: rebuild(ledger.database))
-        results["rebuild (events/s)"] = round(events / took)
-        with path.open("rb") as file:
-            again = import_file(ledger, file, refused_path=home / "refused.csv")
-        results["import again, all duplicates (lines/s)"] = round(again.read / again.seconds)
-        citizens = [
-            line.split(",")[2] for line in path.read_text(encoding="utf-8").splitlines()[1 : REQUESTS + 1]
-        ]
-        dossier_ids = [str(ledger.find(citizen)) for citizen in citizens]
-        measure_lag(home, results)
-    measure_http(home, dossier_ids, results)
+        settle(postgres)
+        with step("import, projections stopped"):
+            done = import_rows(ledger, path)
+            results.add("import.stopped", done.recorded / done.seconds)
+            results.add("import.refused", done.refused)
+        measure_plain(postgres, ledger.database.schema, repeats, results)
+        settle(postgres)
+        measure_stock(postgres, scale, repeats, results)
+        measure_catch_up(ledger, repeats, results)
+        with step("the same file again"):
+            again = import_rows(ledger, path)
+            assert again.duplicates == done.recorded, again
+            results.add("import.again", again.read / again.seconds)
+        settle(postgres)
+        with step("import, projections following"):
+            measure_following(home, path, results)
+        path.unlink()
+        settle(postgres)
+        measure_live(home, draw(dossiers, seed=2), scale, repeats, results)
+        measure_runner(home, "live", results)
+        measure_one_row_commits(postgres, load_seconds, repeats, results)
+        with step("questions over HTTP"):
+            measure_questions(home, _dossier_ids(ledger, rows), results)
+        settle(postgres)
+        measure_load(ledger, home, load_seconds, repeats, results)
 
 
-def measure_lag(home: Path, results: dict[str, Any]) -> None:
-    """Import while the projections follow, into a second ledger of the same server."""
-    campaign = Campaign(dossiers=20_000, seed=2)
-    path = home / made_up_name(campaign)
-    write(simulate(campaign), path)
-    with open_ledger(home=home, schema="lag") as ledger:
-        ledger.load_units("units_2024.csv", valid_from=date(2021, 1, 1))
-        totals = open_totals(ledger)
-        with Runner(ledger):
-            with path.open("rb") as file:
-                done = import_file(ledger, file, refused_path=home / "refused.csv")
-            began = time.perf_counter()
-            wait_for(lambda: totals.position() >= (done.last_position or 0))
-            results["lag after an import, projections following (s)"] = round(time.perf_counter() - began, 3)
-        results["import, projections following (events/s)"] = round(done.recorded / done.seconds)
-        measure_single(ledger, results)
-
-
-def measure_single(ledger: Ledger, results: dict[str, Any]) -> None:
-    """One caller, one report a commit: what an officer's form costs."""
-    rows = simulate(Campaign(dossiers=200, seed=3))
-    commands = [read_report(dict(zip(COLUMNS, row, strict=True))) for row in rows]
-    began = time.perf_counter()
-    for command in commands:
-        ledger.record(command)
-    results["record, one by one (events/s)"] = round(len(commands) / (time.perf_counter() - began))
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.005)
-
-
-def measure_http(home: Path, dossier_ids: list[str], results: dict[str, Any]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "api.main", "--home", str(home), "serve", "--port", str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert server.stderr is not None
-        assert "serving" in server.stderr.readline()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            latency(results, "GET totals, province by district", client, ["/v1/totals?unit=38"] * REQUESTS)
-            days = ["/v1/totals?unit=38&from=2024-10-10&to=2024-12-05"] * REQUESTS
-            latency(results, "GET totals, the same between two days", client, days)
-            latency(results, "GET totals by day", client, ["/v1/totals?by=day"] * 100)
-            latency(results, "GET totals by place", client, ["/v1/totals?by=place"] * 30)
-            latency(results, "GET history", client, [f"/v1/dossiers/{one}/history" for one in dossier_ids])
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=30)
-
-
-def latency(results: dict[str, Any], name: str, client: httpx.Client, addresses: list[str]) -> None:
-    """Ask one after the other; the client's own time is part of it."""
-    client.get(addresses[0]).raise_for_status()
-    times = []
-    for address in addresses:
-        began = time.perf_counter()
-        client.get(address).raise_for_status()
-        times.append((time.perf_counter() - began) * 1000)
-    results[f"{name}, median (ms)"] = round(statistics.median(times), 1)
-    results[f"{name}, p95 (ms)"] = round(statistics.quantiles(times, n=20)[18], 1)
-
-
-def seconds(results: dict[str, Any], name: str, work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    took = time.perf_counter() - began
-    results[name] = round(took, 2)
-    return took
+def _dossier_ids(ledger: Ledger, rows: list[Row]) -> list[str]:
+    """Return dossiers from all over the campaign."""
+    citizens = [row[COLUMNS.index("citizen")] for row in rows[:: max(1, len(rows) // REQUESTS)]][:REQUESTS]
+    return [str(ledger.find(citizen)) for citizen in citizens]
 
 
 if __name__ == "__main__":

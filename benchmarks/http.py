@@ -1,0 +1,81 @@
+"""How fast does the API answer: reports from many clients at once, and questions one after the other?"""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from benchmarks.http_load import LoadGeneratorMissingError, post_load
+from benchmarks.server import serving
+from benchmarks.table import Results, step
+from ledger import Ledger
+
+CONNECTIONS = 64
+REQUESTS = 300
+QUESTIONS = {
+    "totals": ("/v1/totals?unit=38", REQUESTS),
+    "totals_days": ("/v1/totals?unit=38&from=2024-10-10&to=2024-12-05", REQUESTS),
+    "totals_by_day": ("/v1/totals?by=day", 100),
+    "totals_by_place": ("/v1/totals?by=place", 30),
+}
+_PATH = "/v1/events"
+LOAD_KEYS = ("http.idle", "http.post", "http.post.p50", "http.post.p99", "http.post.refused")
+
+
+def serve_command(home: Path, schema: str = "ledger") -> list[str]:
+    return [sys.executable, "-m", "api.main", "--home", str(home), "--schema", schema, "serve"]
+
+
+def measure_load(ledger: Ledger, home: Path, seconds: int, repeats: int, results: Results) -> None:
+    """Load the API and an idle one in turn; each report recorded is checked against the log's length."""
+    idle = [sys.executable, "-m", "benchmarks.idle_app"]
+    with serving(idle, home) as idle_url, serving(serve_command(home), home) as api_url:
+        assert httpx.post(idle_url + _PATH, json={}).json() == {"said": "idle"}
+        try:
+            for url in (idle_url, api_url):
+                post_load(url, _PATH, 1, CONNECTIONS)
+            for repeat in range(repeats):
+                with step(f"HTTP, {CONNECTIONS} connections, {repeat + 1} of {repeats}"):
+                    nothing = post_load(idle_url, _PATH, seconds, CONNECTIONS)
+                    assert nothing["not_2xx"] + nothing["broken"] == 0, nothing
+                    before = ledger.head().position
+                    done = post_load(api_url, _PATH, seconds, CONNECTIONS)
+                    recorded = ledger.head().position - before
+                    good = done["requests"] - done["not_2xx"]
+                    # wrk hangs up on those that are under way when its time is over.
+                    assert good <= recorded <= done["requests"] + done["broken"] + CONNECTIONS, (
+                        done,
+                        recorded,
+                    )
+                    results.add("http.idle", nothing["rate"])
+                    results.add("http.post", good / done["seconds"])
+                    results.add("http.post.p50", done["p50_ms"])
+                    results.add("http.post.p99", done["p99_ms"])
+                    results.add("http.post.refused", done["not_2xx"] + done["broken"])
+        except LoadGeneratorMissingError as missing:
+            for key in LOAD_KEYS:
+                results.lack(key, str(missing))
+
+
+def measure_questions(home: Path, dossier_ids: Sequence[str], results: Results, *, suffix: str = "") -> None:
+    """Ask one after the other; the client's own time is part of it."""
+    with serving(serve_command(home), home) as url, httpx.Client(base_url=url) as client:
+        for key, (address, count) in QUESTIONS.items():
+            _latency(results, f"get.{key}", suffix, client, [address] * count)
+        _latency(
+            results, "get.history", suffix, client, [f"/v1/dossiers/{one}/history" for one in dossier_ids]
+        )
+
+
+def _latency(results: Results, key: str, suffix: str, client: httpx.Client, addresses: Sequence[str]) -> None:
+    client.get(addresses[0]).raise_for_status()
+    times = []
+    for address in addresses:
+        began = time.perf_counter()
+        client.get(address).raise_for_status()
+        times.append((time.perf_counter() - began) * 1000)
+    results.add(f"{key}.median{suffix}", statistics.median(times))
+    results.add(f"{key}.p95{suffix}", statistics.quantiles(times, n=20)[18])
