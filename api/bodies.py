@@ -1,17 +1,23 @@
 """Read request bodies strictly: whatever is sent becomes a report or one clear error, never a crash."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
+from api import cloud_events
 from ledger import AnyCommand, LedgerError, read_report
 from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
 from ledger.json_objects import check_names
 
 BODY_BYTES_MAX = 2_000_000
 ITEMS_MAX = 1_000
+
+JSON = "application/json"
+CLOUD_EVENTS = "application/cloudevents"
+"""What the media types of CloudEvents begin with, whatever their format."""
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -22,7 +28,7 @@ T = TypeVar("T")
 
 
 class ContentTypeError(InputError):
-    """The body is not declared as JSON."""
+    """The body is not declared as something that the route takes."""
 
     code = "unsupported_media_type"
 
@@ -37,6 +43,13 @@ class BodyRequest(Request[Any, Any, Any]):
     """A request that takes a body which does not arrive whole for the client's fault, not the program's."""
 
     async def body(self) -> bytes:
+        # Their data alone would be a report as well, whatever the headers say about it.
+        binary = cloud_events.BINARY_HEADERS & {name.lower() for name in self.headers}
+        if binary and not media_type_of(self.headers.get("content-type")).startswith(CLOUD_EVENTS):
+            raise ContentTypeError(
+                "CloudEvents are not taken in binary mode, with attributes in headers: send the whole event as "
+                f"{cloud_events.ONE}, or several as {cloud_events.MANY}"
+            )
         try:
             return await super().body()
         except InternalServerException:
@@ -46,31 +59,43 @@ class BodyRequest(Request[Any, Any, Any]):
 def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCommand | LedgerError]:
     """Return the report of an object; for an array a report or a refusal for each item, in order.
 
+    Of CloudEvents, the media type says which of the two it is.
+
     Raises:
         InputError: The body is no JSON object or array, or the object is no report.
     """
-    _check_json(content_type)
-    if body.lstrip()[:1] == b"[":
-        return _read_items(body)
-    return read_item(body)
+    match media_type_of(content_type):
+        case "application/json":
+            is_array = body.lstrip()[:1] == b"["
+            return _read_items(body, read_item) if is_array else read_item(body)
+        case cloud_events.ONE:
+            return read_cloud_event(body)
+        case cloud_events.MANY:
+            return _read_items(body, read_cloud_event)
+        case _:
+            raise ContentTypeError(f"send the body as {JSON}, {cloud_events.ONE} or {cloud_events.MANY}")
+
+
+def media_type_of(content_type: str | None) -> str:
+    """Return the media type without its parameters; JSON where none is declared."""
+    return (content_type or JSON).split(";")[0].strip().lower()
 
 
 def _check_json(content_type: str | None) -> None:
-    media_type = (content_type or "application/json").split(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ContentTypeError("send the body as application/json")
+    if media_type_of(content_type) != JSON:
+        raise ContentTypeError(f"send the body as {JSON}")
 
 
-def _read_items(body: bytes) -> list[AnyCommand | LedgerError]:
+def _read_items(body: bytes, read: Callable[[bytes], AnyCommand]) -> list[AnyCommand | LedgerError]:
     items = _decode(_array, body)
     if len(items) > ITEMS_MAX:
         raise BatchTooLargeError(f"an array may hold {ITEMS_MAX} reports, this one holds {len(items)}")
-    return [_item_or_refusal(bytes(item)) for item in items]
+    return [_item_or_refusal(bytes(item), read) for item in items]
 
 
-def _item_or_refusal(item: bytes) -> AnyCommand | LedgerError:
+def _item_or_refusal(item: bytes, read: Callable[[bytes], AnyCommand]) -> AnyCommand | LedgerError:
     try:
-        return read_item(item)
+        return read(item)
     except LedgerError as refusal:
         return refusal
 
@@ -78,6 +103,16 @@ def _item_or_refusal(item: bytes) -> AnyCommand | LedgerError:
 def read_item(body: bytes) -> AnyCommand:
     """Return the report of a JSON object; raise InputError if it is none."""
     return read_report(_read_object(body))
+
+
+def read_cloud_event(body: bytes) -> AnyCommand:
+    """Return the report of a CloudEvent in its JSON format; raise InputError if it is none."""
+    attributes = _read_object(body)
+    data = None
+    if attributes.get("data") == ():
+        raw = bytes(_decode(_object, body)["data"])
+        data = _read_object(raw) if raw.startswith(b"{") else None
+    return cloud_events.read_cloud_event(attributes, data)
 
 
 def _read_object(body: bytes) -> dict[str, object]:

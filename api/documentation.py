@@ -8,8 +8,10 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 
 import msgspec
-from litestar.openapi.spec import OpenAPI, Schema
+from litestar.openapi.spec import OpenAPI, RequestBody, Schema
 
+from api import cloud_events
+from api.bodies import ITEMS_MAX
 from api.dossiers import Found
 from api.events import REPORT
 from api.health import Readiness, Unready
@@ -54,6 +56,12 @@ def describe(document: OpenAPI) -> None:
         for name, text in _fields(struct):
             schema.properties[name] = replace(schema.properties[name], description=_plain(text))
     schemas["Report"] = REPORT
+    schemas["CloudEvent"] = cloud_events.SCHEMA
+    assert document.paths is not None
+    reports = document.paths["/v1/events"].post
+    assert reports is not None
+    assert isinstance(reports.request_body, RequestBody)
+    reports.request_body.content.update(cloud_events.contents(ITEMS_MAX))
 
 
 def _fields(struct: type) -> Iterator[tuple[str, str]]:

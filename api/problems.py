@@ -34,7 +34,7 @@ RETRY_SECONDS = 1
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BatchTooLargeError: (413, "Too much at once"),
-    ContentTypeError: (415, "The body is not declared as JSON"),
+    ContentTypeError: (415, "The body is of no type that is taken here"),
     InputError: (400, "The report is malformed"),
     UnitError: (422, "The unit does not allow it"),
     StateError: (409, "The dossier is not in the state for it"),
@@ -60,7 +60,7 @@ MEANINGS = {
     404: "There is no such citizen or dossier.",
     409: "The dossier is not in the state for it, or the key was used for another report.",
     413: "The body is too large, or holds too many reports.",
-    415: "The body is not declared as JSON.",
+    415: "The body is not declared as a type that the route takes.",
     422: "No unit has this code, or it was not valid on the day.",
     503: "It cannot answer now; try again, with the same keys, after the seconds of Retry-After.",
 }

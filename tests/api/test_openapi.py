@@ -89,7 +89,7 @@ def test_fields_are_described_where_they_are_declared(document):
     """All that is answered takes part, also what a Struct has from its parent."""
     schemas = document["components"]["schemas"]
 
-    assert set(schemas) == {struct.__name__ for struct in STRUCTS} | {"Report"}
+    assert set(schemas) == {struct.__name__ for struct in STRUCTS} | {"Report", "CloudEvent"}
     assert (
         "Its event's number within the dossier, from 1."
         == schemas["Receipt"]["properties"]["version"]["description"]
