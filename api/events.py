@@ -14,7 +14,8 @@ from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
 from ledger.checks import ACTOR_CHARACTERS_MAX, KEY_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, UNIT_CHARACTERS_MAX
-from ledger.commands import FIELDS, PARTNERS, PLACES, REJECTION_REASONS
+from ledger.commands import CARDS, COMMANDS, FIELDS, PARTNERS, PLACES
+from ledger.reasons import CODE_CHARACTERS_MAX
 
 
 def _text(description: str, **bounds: Any) -> Schema:
@@ -34,12 +35,12 @@ REPORT = Schema(
             min_length=1,
             max_length=KEY_CHARACTERS_MAX,
         ),
-        "type": _text("What happened.", enum=["collected", "approved", "rejected", "activated"]),
+        "type": _text("What happened.", enum=list(COMMANDS)),
         "citizen": _text("The personal number. No other field may hold one.", pattern="^[0-9]{12}$"),
         "level": Schema(type=OpenAPIType.INTEGER, enum=[1, 2], description="Of the account."),
         "unit": _text(
-            "Code, valid at occurred_at, of the unit whose work this is. For approved and rejected it may be absent: "
-            "then the collecting unit counts.",
+            "Code, valid at occurred_at, of the unit whose work this is. For approved, rejected, notified and "
+            "withdrawn it may be absent: then the collecting unit counts.",
             max_length=UNIT_CHARACTERS_MAX,
         ),
         "occurred_at": _text(
@@ -54,10 +55,19 @@ REPORT = Schema(
             "Code of the unit where the citizen lives, of any province; kept as sent.",
             max_length=UNIT_CHARACTERS_MAX,
         ),
-        "reason": _text("Why; for rejected, and for nothing else.", enum=sorted(REJECTION_REASONS)),
+        "reason": _text(
+            "Why; for rejected, withdrawn, locked, unlocked and voided. GET /v1/reasons lists the codes.",
+            max_length=CODE_CHARACTERS_MAX,
+        ),
         "note": _text(
             "Free text, stored sealed; it may hold no number of 12 digits.", max_length=NOTE_CHARACTERS_MAX
         ),
+        "corrects": Schema(
+            type=OpenAPIType.INTEGER,
+            minimum=1,
+            description="Of voided, reassigned, amended and confirmed: the version of the entry that it is about.",
+        ),
+        "card": _text("Of collected: the citizen's identity card; absent: valid.", enum=sorted(CARDS)),
     },
     examples=[
         {

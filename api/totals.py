@@ -65,7 +65,7 @@ class TotalsController(Controller):
             ),
         ] = None,
     ) -> TotalsAnswer:
-        """Each row holds what it is of (unit, level, day, place, shift or partner) and its counts.
+        """Each row holds what it is of (unit, level, day, place, shift, partner or recorded_on, the day on which the ledger learnt it) and its counts.
 
         collected, approved, rejected, notified, activated, locked and unlocked are events; awaiting_approval and
         awaiting_activation are dossiers that wait now. The answer is true for its position: what was recorded later

@@ -1,11 +1,42 @@
 """The activation ledger: every collection, approval and activation of an electronic identity account, for good."""
 
 from ledger.application import Ledger, UnitsLoaded, open_ledger
-from ledger.commands import Activate, AnyCommand, Approve, Collect, Reject
+from ledger.commands import (
+    Activate,
+    Amend,
+    AnyCommand,
+    Approve,
+    Collect,
+    Confirm,
+    Lock,
+    Notify,
+    Reassign,
+    Reject,
+    Unlock,
+    Void,
+    Withdraw,
+)
 from ledger.errors import LedgerError, UnavailableError
-from ledger.events import Activated, AnyEvent, Approved, Collected, Recorded, Rejected, UnitOpened
+from ledger.events import (
+    Activated,
+    Amended,
+    AnyEvent,
+    Approved,
+    Collected,
+    Confirmed,
+    Locked,
+    Notified,
+    Reassigned,
+    Recorded,
+    Rejected,
+    UnitOpened,
+    Unlocked,
+    Voided,
+    Withdrawn,
+)
 from ledger.history import DossierState, History, HistoryEvent
-from ledger.recording import Receipt, Refusal
+from ledger.reasons import Reason, Reasons, read_reasons
+from ledger.recording import Policy, Receipt, Refusal
 from ledger.reports import read_report
 from ledger.store import Head
 from ledger.units import Unit, UnitTree
@@ -13,18 +44,31 @@ from ledger.units import Unit, UnitTree
 __all__ = [
     "Activate",
     "Activated",
+    "Amend",
+    "Amended",
     "AnyCommand",
     "AnyEvent",
     "Approve",
     "Approved",
     "Collect",
     "Collected",
+    "Confirm",
+    "Confirmed",
     "DossierState",
     "Head",
     "History",
     "HistoryEvent",
     "Ledger",
     "LedgerError",
+    "Lock",
+    "Locked",
+    "Notified",
+    "Notify",
+    "Policy",
+    "Reason",
+    "Reasons",
+    "Reassign",
+    "Reassigned",
     "Receipt",
     "Recorded",
     "Refusal",
@@ -35,6 +79,13 @@ __all__ = [
     "UnitOpened",
     "UnitTree",
     "UnitsLoaded",
+    "Unlock",
+    "Unlocked",
+    "Void",
+    "Voided",
+    "Withdraw",
+    "Withdrawn",
     "open_ledger",
+    "read_reasons",
     "read_report",
 ]

@@ -32,7 +32,8 @@ from ledger.events import UNITS_STREAM, Recorded, UnitOpened, topic_of
 from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
 from ledger.migrations import LOG, Component, check_migrated, connect, migrate
-from ledger.recording import Desk, Receipt, Refusal, Wish
+from ledger.reasons import read_reasons
+from ledger.recording import DEFAULT_POLICY, Desk, Policy, Receipt, Refusal, Wish
 from ledger.store import (
     UNITS_CHANGED,
     Batch,
@@ -69,6 +70,7 @@ class Opening(msgspec.Struct, frozen=True):
     home: Path
     schema: str
     key_file: Path | None
+    policy: Policy = DEFAULT_POLICY
 
     def __repr__(self) -> str:
         # The default would print the URL, which may hold a password.
@@ -76,7 +78,7 @@ class Opening(msgspec.Struct, frozen=True):
 
     def open(self) -> "Ledger":
         """As ``open_ledger`` does, and with its errors."""
-        return open_ledger(self.url, home=self.home, schema=self.schema, key_file=self.key_file)
+        return _open(self, utc_now)
 
 
 class Ledger:
@@ -91,6 +93,7 @@ class Ledger:
         database: Database,
         identities: Identities,
         *,
+        policy: Policy = DEFAULT_POLICY,
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], UUID] = uuid_utils.compat.uuid7,
         opening: Opening | None = None,
@@ -98,12 +101,14 @@ class Ledger:
         """Connect nothing yet; ``open_ledger`` checks the database and the key file first.
 
         Args:
+            policy: The reasons that reports may name, and whether corrections need four eyes.
             now: The clock that says what is in the future, with an offset.
             new_id: Ids of new dossiers and units. Time-ordered ones keep an index's hot end
                 small: random ids cost 30 % of the speed at six million events.
             opening: How ``open_ledger`` opened it.
         """
         self.database = database
+        self.policy = policy
         self.opening = opening
         """How another process can open it; None for one that was given its parts by hand, a clock say."""
         self.recorder = LedgerRecorder(LedgerDatastore(database.as_writer(), schema=database.schema))
@@ -177,7 +182,7 @@ class Ledger:
         wishes = []
         for index, command in enumerate(commands):
             try:
-                check(command, now=now)
+                check(command, now=now, reasons=self.policy.reasons)
             except LedgerError as refusal:
                 outcomes[index] = Refusal(refusal)
             else:
@@ -197,7 +202,7 @@ class Ledger:
         atomic: bool,
         dry_run: bool,
     ) -> None:
-        desk = Desk(wishes, self._identities, self._new_id)
+        desk = Desk(wishes, self._identities, self.policy, self._new_id)
         # Nothing compares the tree of a dry run with the log's, as append does.
         tree = self.tree() if dry_run else self._tree
         desk.load(self.recorder.read_batch(desk.files))
@@ -417,6 +422,8 @@ def open_ledger(
     home: Path | None = None,
     schema: str = "ledger",
     key_file: Path | None = None,
+    reasons_file: Path | None = None,
+    four_eyes: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> Ledger:
     """Open a ledger; use it in a ``with``.
@@ -430,26 +437,39 @@ def open_ledger(
         home: Where an own PostgreSQL and the key file live; ``~/.local/share/activation-ledger`` if absent.
         schema: The schema that holds the ledger; there may be several in a database.
         key_file: The secret that finds and seals citizens; ``ledger.key`` in *home* if absent.
+        reasons_file: The reasons that reports may name, in place of the package's (``ledger/data/reasons.csv``).
+        four_eyes: Whether corrections count only once another officer has confirmed them. Corrections that wait
+            from before go on waiting, whatever it is.
         now: The clock that says what is in the future.
 
     Raises:
         UnavailableError: The database cannot be reached, or is not set up for this version.
         KeyFileError: The key file is missing, unreadable, or another ledger's.
+        InputError: The list of reasons cannot be read.
         ValueError: *url* or *schema* is malformed.
     """
+    policy = Policy(reasons=read_reasons(reasons_file), four_eyes=four_eyes)
     # Wherever the program goes from here, and the processes that it starts, these stay what they are.
     home = (home or default_home()).absolute()
-    key_file = key_file and key_file.absolute()
-    key_path = key_file or home / KEY_FILE_NAME
-    if url is None:
-        database = databases.embedded(home, schema=schema)
+    return _open(Opening(url, home, schema, key_file and key_file.absolute(), policy), now)
+
+
+def _open(opening: Opening, now: Callable[[], datetime]) -> Ledger:
+    key_path = opening.key_file or opening.home / KEY_FILE_NAME
+    if opening.url is None:
+        database = databases.embedded(opening.home, schema=opening.schema)
         migrate_ledger(database, key_path)
     else:
-        database = databases.external(url, schema=schema)
+        database = databases.external(opening.url, schema=opening.schema)
     with connect(database.as_writer()) as connection:
         check_migrated(connection, database, (LOG,))
-    opening = Opening(url, home, schema, key_file) if now is utc_now else None
-    ledger = Ledger(database, read_key_file(key_path), now=now, opening=opening)
+    ledger = Ledger(
+        database,
+        read_key_file(key_path),
+        policy=opening.policy,
+        now=now,
+        opening=opening if now is utc_now else None,
+    )
     try:
         ledger.check_key(key_path)
         ledger.tree()

@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NoReturn
 
-from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS, AnyCommand, Reject
+from ledger.commands import (
+    CARDS,
+    COMMANDS,
+    PARTNERS,
+    PLACES,
+    Amend,
+    AnyCommand,
+    Collect,
+    CorrectionCommand,
+    StepCommand,
+)
 from ledger.errors import (
     CitizenInvalidError,
     FieldInvalidError,
@@ -23,6 +33,7 @@ from ledger.errors import (
     TimeWithoutOffsetError,
 )
 from ledger.masking import shown
+from ledger.reasons import WITH_REASON, Reasons
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a sending device's clock may be ahead of the ledger's."""
@@ -32,7 +43,23 @@ UNIT_CHARACTERS_MAX = 32
 TEAM_CHARACTERS_MAX = 64
 NOTE_CHARACTERS_MAX = 500
 
-_AT_A_UNIT = frozenset(("collected", "activated"))
+VERSION_MAX = 1_000_000
+"""More entries than any dossier will have."""
+
+_AT_A_UNIT = frozenset(("collected", "activated", "locked", "unlocked", "reassigned"))
+_WORDS = {
+    command: tuple(
+        (name, characters_max)
+        for name, characters_max in (
+            ("unit", UNIT_CHARACTERS_MAX),
+            ("team", TEAM_CHARACTERS_MAX),
+            ("residence_unit", UNIT_CHARACTERS_MAX),
+        )
+        if name in command.__struct_fields__
+    )
+    for command in COMMANDS.values()
+}
+_WITH_REASON = frozenset(WITH_REASON)
 _is_citizen = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
 _is_team = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 # \d of any script: a full-width number is as personal as an ASCII one.
@@ -44,11 +71,12 @@ WORDS_REMEMBERED = 50_000
 """How many codes, of units, officers and teams, are remembered as well-formed; each stands in many reports."""
 
 
-def check(command: AnyCommand, *, now: datetime) -> None:
+def check(command: AnyCommand, *, now: datetime, reasons: Reasons) -> None:
     """Check everything about a command that needs no look-up.
 
     Args:
         now: The ledger's clock, with an offset.
+        reasons: Those that reports of this ledger may name.
 
     Raises:
         InputError: One subclass per fault; the first fault found is the one named.
@@ -61,6 +89,8 @@ def check(command: AnyCommand, *, now: datetime) -> None:
     try:
         _check_texts(command)
         _check_choices(command)
+        if command.TYPE in _WITH_REASON:
+            _check_reason(command, reasons)
     except (TypeError, AttributeError):
         _refuse_not_text(command)
 
@@ -103,31 +133,28 @@ def _check_time(occurred_at: datetime, now: datetime) -> None:
 
 def _check_texts(command: AnyCommand) -> None:
     try:
-        long = (
-            _line("key", command.key, KEY_CHARACTERS_MAX),
-            _word("actor", command.actor, ACTOR_CHARACTERS_MAX),
-            _word("unit", command.unit, UNIT_CHARACTERS_MAX),
-            _word("team", command.team, TEAM_CHARACTERS_MAX),
-            _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX),
-            _note(command.note),
-        )
+        many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
+        many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
+        many_digits |= _note(command.note)
+        for name, characters_max in _WORDS[type(command)]:
+            many_digits |= _word(name, getattr(command, name), characters_max)
     except FieldInvalidError:
         _check_own_number(command)
         raise
-    if any(long):
+    if many_digits:
         _check_own_number(command)
     if not command.key:
         raise FieldMissingError("key")
     if not command.actor:
         raise FieldMissingError("actor")
-    if not command.unit and command.TYPE in _AT_A_UNIT:
+    if command.TYPE in _AT_A_UNIT and not command.unit:  # type: ignore[union-attr]  # Those have one.
         raise FieldMissingError("unit")
 
 
 def _check_own_number(command: AnyCommand) -> None:
     """Find the citizen's own number however it is spaced or embedded."""
     for name in _TEXT_FIELDS:
-        if command.citizen in _digits(getattr(command, name)):
+        if command.citizen in _digits(getattr(command, name, "")):
             raise PersonalNumberError(name)
 
 
@@ -188,14 +215,30 @@ def _digits(text: str) -> str:
 
 
 def _check_choices(command: AnyCommand) -> None:
-    if command.place and command.place not in PLACES:
-        raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
-    if command.partner and command.partner not in PARTNERS:
-        raise FieldInvalidError("partner", f"must be one of {', '.join(sorted(PARTNERS))}")
-    if isinstance(command, Reject) and command.reason not in REJECTION_REASONS:
-        if not command.reason:
-            raise FieldMissingError("reason", "a rejection names its reason")
-        raise FieldInvalidError("reason", f"must be one of {', '.join(sorted(REJECTION_REASONS))}")
+    if isinstance(command, StepCommand | Amend):
+        if command.place and command.place not in PLACES:
+            raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
+        if command.partner and command.partner not in PARTNERS:
+            raise FieldInvalidError("partner", f"must be one of {', '.join(sorted(PARTNERS))}")
+    if isinstance(command, Collect) and command.card and command.card not in CARDS:
+        raise FieldInvalidError("card", f"must be one of {', '.join(sorted(CARDS))}")
+    if isinstance(command, CorrectionCommand):
+        # Not isinstance: True is 1 and 2.0 is 2, but neither can be read again from a stored event.
+        if type(command.corrects) is not int or not 1 <= command.corrects <= VERSION_MAX:
+            raise FieldInvalidError("corrects", "the version of an entry of this dossier, from 1")
+        if isinstance(command, Amend) and not any(
+            (command.place, command.team, command.partner, command.note)
+        ):
+            raise FieldMissingError("place", "an amendment changes place, team, partner or note")
+
+
+def _check_reason(command: AnyCommand, reasons: Reasons) -> None:
+    reason = command.reason  # type: ignore[union-attr]  # Commands of these types have one.
+    known = reasons.of(command.TYPE)
+    if reason not in known:
+        if not reason:
+            raise FieldMissingError("reason", f"{command.TYPE} names its reason, one of {', '.join(known)}")
+        raise FieldInvalidError("reason", f"for {command.TYPE} it must be one of {', '.join(known)}")
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,244 +1,273 @@
-"""What a dossier is, and what may happen to it.
+"""What a dossier is: all its entries, and what stands of them after its corrections.
 
-Pure functions: ``decide_*`` turn a dossier and a wish into an event or raise a
-LedgerError; ``evolve`` turns a dossier and an event into the next dossier. No
-clock, no database, no ids invented here.
-
-The law behind the states, per level (Decree 69/2024/NĐ-CP, Art. 10 to 14):
-collected → approved | rejected; rejected → collected again; approved → activated.
+Pure functions. ``evolve`` turns a dossier and its next event into the next
+dossier; what may happen to one is decided in ``ledger/decisions.py``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import reduce
-from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 
-from ledger.commands import Activate, AnyCommand, Approve, Collect, Command, Reject
-from ledger.errors import (
-    AlreadyActiveError,
-    AlreadyApprovedError,
-    AlreadyCollectedError,
-    NotApprovedError,
-    NotCollectedError,
-    OutOfOrderError,
-)
 from ledger.events import (
-    Activated,
+    Amended,
+    AnyCorrection,
     AnyDossierEvent,
-    Approved,
+    AnyStep,
+    Change,
     Collected,
-    Previous,
-    Rejected,
+    Confirmed,
+    Correction,
+    Locked,
+    Reassigned,
+    Stand,
     State,
+    Step,
+    Type,
+    Unlocked,
+    Voided,
 )
+
+NONE = "-"
+"""In an amendment, a team that there was not."""
+WAITING: frozenset[State] = frozenset(("collected", "approved", "notified"))
+"""The states in which a dossier waits: for its approval, then for its activation."""
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where one level of a dossier stands."""
 
-    state: State
+    stand: Stand
+    """The state, and the event that put it there."""
     attempt: int
     collecting_unit_id: UUID
     residence: str | None
     occurred_at: datetime
-    """When the last standing event happened; nothing of this level may happen before it."""
-    place: str
-    partner: str
+    """When the last standing step happened; nothing of this level may happen before it."""
+    resumes: Stand | None = None
+    """Of a locked account: where it stands again once it is unlocked."""
 
-    def as_previous(self) -> Previous:
-        return Previous(
-            state=self.state, occurred_at=self.occurred_at, place=self.place, partner=self.partner
-        )
+    @property
+    def state(self) -> State:
+        return self.stand.state
 
 
 class Dossier(msgspec.Struct, frozen=True, gc=False):
     """One citizen's file: both levels, all attempts."""
 
     id: UUID
-    version: int = 0
-    """The number of its events; 0 for a dossier that is about to get its first."""
+    entries: tuple[AnyDossierEvent, ...] = ()
+    """Every event as it was recorded, by version."""
     levels: dict[int, Standing] = {}
     keys: dict[str, int] = {}
-    """Every key ever used in this dossier, with the version of its event."""
-    types: frozenset[State] = frozenset()
-    """The types of event the person has had, over both levels."""
+    """Every key ever used in this dossier, with the version of its event; that of a voided one stays used."""
+    types: frozenset[Type] = frozenset()
+    """The types of the steps that stand, over both levels."""
+
+    @property
+    def version(self) -> int:
+        """The number of its events; 0 for a dossier that is about to get its first."""
+        return len(self.entries)
 
 
-class Placing(msgspec.Struct, frozen=True, gc=False):
-    """What a decision needs beside the dossier and the wish."""
-
-    unit_id: UUID | None
-    """The unit that the command's code means at its time; None where no code was sent."""
-    note: bytes | None = None
-    """The sealed note."""
-
-
-def decide(dossier: Dossier, command: AnyCommand, placing: Placing) -> AnyDossierEvent:
-    """Return the event that *command* makes of *dossier*.
-
-    Raises:
-        StateError: The dossier's level is elsewhere, or has a later event; nothing changes.
-    """
-    match command:
-        case Collect():
-            return decide_collect(dossier, command, placing)
-        case Approve():
-            return decide_approve(dossier, command, placing)
-        case Reject():
-            return decide_reject(dossier, command, placing)
-        case Activate():
-            return decide_activate(dossier, command, placing)
-        case _:
-            assert_never(command)
-
-
-def decide_collect(dossier: Dossier, command: Collect, placing: Placing) -> Collected:
-    standing = dossier.levels.get(command.level)
-    if standing is not None and standing.state != "rejected":
-        raise AlreadyCollectedError(
-            f"level {command.level} of this dossier is {standing.state} already, since "
-            f"{standing.occurred_at.isoformat()}; it can be collected again only after a rejection"
+def stand(standing: Standing | None, step: AnyStep) -> Standing:
+    """Return where a level stands after its next step."""
+    if isinstance(step, Collected):
+        return Standing(
+            Stand(
+                state="collected",
+                occurred_at=step.occurred_at,
+                place=step.place,
+                partner=step.partner,
+                card=step.card,
+            ),
+            1 if standing is None else standing.attempt + 1,
+            step.unit_id,
+            step.residence_unit,
+            step.occurred_at,
         )
-    _check_order(standing, command)
-    assert placing.unit_id is not None, "a collection has a unit"
-    return Collected(
-        **as_sent(command),
-        note=placing.note,
-        unit_id=placing.unit_id,
-        residence=command.residence_unit or None,
-        attempt=1 if standing is None else standing.attempt + 1,
-        first="collected" not in dossier.types,
-        previous=None if standing is None else standing.as_previous(),
-    )
-
-
-def decide_approve(dossier: Dossier, command: Approve, placing: Placing) -> Approved:
-    standing = _awaiting_approval(dossier, command)
-    return Approved(
-        **as_sent(command),
-        note=placing.note,
-        unit_id=placing.unit_id or standing.collecting_unit_id,
-        residence=command.residence_unit or standing.residence,
-        attempt=standing.attempt,
-        first="approved" not in dossier.types,
-        collecting_unit_id=standing.collecting_unit_id,
-        previous=standing.as_previous(),
-    )
-
-
-def decide_reject(dossier: Dossier, command: Reject, placing: Placing) -> Rejected:
-    standing = _awaiting_approval(dossier, command)
-    return Rejected(
-        **as_sent(command),
-        note=placing.note,
-        reason=command.reason,
-        unit_id=placing.unit_id or standing.collecting_unit_id,
-        residence=command.residence_unit or standing.residence,
-        attempt=standing.attempt,
-        first="rejected" not in dossier.types,
-        collecting_unit_id=standing.collecting_unit_id,
-        previous=standing.as_previous(),
-    )
-
-
-def decide_activate(dossier: Dossier, command: Activate, placing: Placing) -> Activated:
-    standing = dossier.levels.get(command.level)
-    if standing is not None and standing.state == "activated":
-        raise AlreadyActiveError(
-            f"level {command.level} of this dossier was activated at {standing.occurred_at.isoformat()}; "
-            "only the first activation counts"
+    # Steps come from the log, or were checked, so a misfit is a bug.
+    assert standing is not None, step.key
+    resumes = None
+    if isinstance(step, Unlocked):
+        assert standing.resumes is not None, step.key
+        now = standing.resumes
+    else:
+        now = Stand(
+            state=step.TYPE,
+            occurred_at=step.occurred_at,
+            place=step.place,
+            partner=step.partner,
         )
-    if standing is None or standing.state != "approved":
-        where = "was never collected" if standing is None else f"is {standing.state}"
-        raise NotApprovedError(
-            f"level {command.level} of this dossier {where}; it can be activated once it is approved"
-        )
-    _check_order(standing, command)
-    assert placing.unit_id is not None, "an activation has a unit"
-    return Activated(
-        **as_sent(command),
-        note=placing.note,
-        unit_id=placing.unit_id,
-        residence=command.residence_unit or standing.residence,
-        attempt=standing.attempt,
-        first="activated" not in dossier.types,
-        collecting_unit_id=standing.collecting_unit_id,
-        previous=standing.as_previous(),
+        if isinstance(step, Locked):
+            resumes = standing.stand
+    return Standing(
+        now,
+        standing.attempt,
+        standing.collecting_unit_id,
+        step.residence_unit or standing.residence,
+        step.occurred_at,
+        resumes,
     )
 
 
-def as_sent(command: Command) -> dict[str, Any]:
-    """Return what every event repeats of its report, empty being the same as absent."""
-    return {
-        "key": command.key,
-        "level": command.level,
-        "occurred_at": command.occurred_at,
-        "actor": command.actor,
-        "unit": command.unit or None,
-        "place": command.place or "other",
-        "team": command.team or None,
-        "partner": command.partner or "none",
-        "residence_unit": command.residence_unit or None,
-    }
+class InForce(msgspec.Struct, frozen=True):
+    """Which corrections of a dossier count."""
+
+    voided: frozenset[int]
+    """The versions that do not stand; corrections may be among them."""
+    confirmed: frozenset[int]
+    """The versions of asked corrections that another officer has confirmed."""
+    applied: tuple[Reassigned | Amended, ...]
+    """The reassignments and amendments that count, in the order in which they came to count."""
 
 
-def differences(event: AnyDossierEvent, note: str, command: AnyCommand) -> tuple[str, ...]:
-    """Return the fields in which a report differs from the one that made *event*.
+def in_force(entries: Sequence[AnyDossierEvent]) -> InForce:
+    """Return which corrections count. One that was voided does not, nor does one that waits for its confirmation."""
+    voided: set[int] = set()
+    confirmed: set[int] = set()
+    # From the last one back: a correction is about an entry before it, so what is said of it is known by then.
+    for version in range(len(entries), 0, -1):
+        entry = entries[version - 1]
+        if version in voided or not isinstance(entry, Correction):
+            continue
+        if isinstance(entry, Confirmed):
+            confirmed.add(entry.corrects)
+        elif isinstance(entry, Voided) and (not entry.asked or version in confirmed):
+            voided.add(entry.corrects)
+    applied = (
+        _applied(entries, entry, voided)
+        for version, entry in enumerate(entries, 1)
+        if version not in voided and isinstance(entry, Correction)
+    )
+    return InForce(frozenset(voided), frozenset(confirmed), tuple(filter(None, applied)))
 
-    Compared as sent: what the ledger made of it (the unit resolved, say) plays no
-    part, so a later reorganisation cannot make a retry look different. Times are
-    compared as instants. *note* is the event's note, unsealed.
-    """
-    found = [name for name, value in as_sent(command).items() if getattr(event, name) != value]
-    if event.TYPE != command.TYPE:
-        found.append("type")
-    if note != command.note:
-        found.append("note")
-    if isinstance(event, Rejected) and isinstance(command, Reject) and event.reason != command.reason:
-        found.append("reason")
+
+def _applied(
+    entries: Sequence[AnyDossierEvent], correction: AnyCorrection, voided: Collection[int]
+) -> Reassigned | Amended | None:
+    """Return the reassignment or amendment that comes to count by a correction that was not voided."""
+    if isinstance(correction, Confirmed):
+        confirmed = entries[correction.corrects - 1]
+        counts = correction.corrects not in voided
+        return confirmed if counts and isinstance(confirmed, Reassigned | Amended) else None
+    return correction if isinstance(correction, Reassigned | Amended) and not correction.asked else None
+
+
+def standing_steps(entries: Sequence[AnyDossierEvent], force: InForce | None = None) -> dict[int, AnyStep]:
+    """Return the steps that stand, by version, as corrected: where they count, and their details."""
+    force = force or in_force(entries)
+    units: dict[int, UUID] = {}
+    amended: dict[int, AnyStep] = {}
+    for correction in force.applied:
+        if isinstance(correction, Reassigned):
+            units[correction.corrects] = correction.unit_id
+        elif isinstance(correction, Amended):
+            step = amended.get(correction.corrects) or entries[correction.corrects - 1]
+            assert isinstance(step, Step), correction.key
+            amended[correction.corrects] = amend(step, correction)
+    steps: dict[int, AnyStep] = {}
+    collecting: dict[int, UUID] = {}
+    for version, entry in enumerate(entries, 1):
+        if version in force.voided or not isinstance(entry, Step):
+            continue
+        step = amended.get(version, entry)
+        unit_id = units.get(version)
+        if unit_id is None:
+            # One without a unit of its own counts at the collecting unit, wherever that has gone.
+            follows = step.unit is None and not isinstance(step, Collected)
+            unit_id = collecting.get(step.level, step.unit_id) if follows else step.unit_id
+        if unit_id != step.unit_id:
+            step = msgspec.structs.replace(step, unit_id=unit_id)
+        if isinstance(step, Collected):
+            collecting[step.level] = unit_id
+        steps[version] = step
+    return steps
+
+
+def amend(step: AnyStep, amended: Amended) -> AnyStep:
+    """Return a step with the details that an amendment gives it."""
+    return msgspec.structs.replace(
+        step,
+        place=amended.place or step.place,
+        partner=amended.partner or step.partner,
+        team=step.team if amended.team is None else None if amended.team == NONE else amended.team,
+        note=amended.note or step.note,
+    )
+
+
+def levels_of(steps: Iterable[AnyStep]) -> dict[int, Standing]:
+    """Return where the levels stand after steps, which are lawful."""
+    levels: dict[int, Standing] = {}
+    for step in steps:
+        levels[step.level] = stand(levels.get(step.level), step)
+    return levels
+
+
+def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]:
+    """Return where a dossier counts: how many events or waits, and how many of them are the person's first."""
+    places: dict[Change, tuple[int, int]] = {}
+    seen: set[Type] = set()
+    levels: dict[int, Standing] = {}
+    for step in standing_steps(entries).values():
+        standing = levels[step.level] = stand(levels.get(step.level), step)
+        place = Change(
+            type=step.TYPE,
+            level=step.level,
+            unit_id=step.unit_id,
+            occurred_at=step.occurred_at,
+            place=step.place,
+            partner=step.partner,
+            team=step.team,
+            residence=standing.residence,
+        )
+        count, persons = places.get(place, (0, 0))
+        places[place] = (count + 1, persons + (step.TYPE not in seen))
+        seen.add(step.TYPE)
+    for level, standing in levels.items():
+        if standing.state in WAITING:
+            place = Change(
+                waits=standing.state,
+                level=level,
+                unit_id=standing.collecting_unit_id,
+                occurred_at=standing.stand.occurred_at,
+                place=standing.stand.place,
+                partner=standing.stand.partner,
+                residence=standing.residence,
+                card=standing.stand.card,
+            )
+            places[place] = (1, 0)
+    return places
+
+
+def changes(before: Sequence[AnyDossierEvent], after: Sequence[AnyDossierEvent]) -> tuple[Change, ...]:
+    """Return what takes the counts of a dossier from those of *before* to those of *after*."""
+    old, new = counted(before), counted(after)
+    found = []
+    for place in {**old, **new}:
+        count = new.get(place, (0, 0))[0] - old.get(place, (0, 0))[0]
+        persons = new.get(place, (0, 0))[1] - old.get(place, (0, 0))[1]
+        if count or persons:
+            found.append(msgspec.structs.replace(place, count=count, persons=persons))
     return tuple(found)
-
-
-def _awaiting_approval(dossier: Dossier, command: Command) -> Standing:
-    standing = dossier.levels.get(command.level)
-    if standing is None or standing.state == "rejected":
-        where = "was never collected" if standing is None else "was rejected and not collected again"
-        raise NotCollectedError(f"level {command.level} of this dossier {where}")
-    if standing.state != "collected":
-        raise AlreadyApprovedError(f"level {command.level} of this dossier is {standing.state} already")
-    _check_order(standing, command)
-    return standing
-
-
-def _check_order(standing: Standing | None, command: Command) -> None:
-    # Equal is allowed: forms are stamped to the minute, and an officer does two steps within one.
-    if standing is not None and command.occurred_at < standing.occurred_at:
-        raise OutOfOrderError(command.occurred_at, standing.state, standing.occurred_at)
 
 
 def evolve(dossier: Dossier, event: AnyDossierEvent) -> Dossier:
     """Apply the dossier's next event. Events come from the log, so a misfit is a bug: assert."""
     assert event.key not in dossier.keys, (dossier.id, event.key)
-    version = dossier.version + 1
-    standing = Standing(
-        event.TYPE,
-        event.attempt,
-        event.collecting_unit_id,
-        event.residence,
-        event.occurred_at,
-        event.place,
-        event.partner,
-    )
-    return Dossier(
-        dossier.id,
-        version,
-        {**dossier.levels, event.level: standing},
-        {**dossier.keys, event.key: version},
-        dossier.types | {event.TYPE},
-    )
+    entries = (*dossier.entries, event)
+    keys = {**dossier.keys, event.key: len(entries)}
+    if isinstance(event, Step):
+        level = event.level
+        levels = {**dossier.levels, level: stand(dossier.levels.get(level), event)}
+        return Dossier(dossier.id, entries, levels, keys, dossier.types | {event.TYPE})
+    if event.asked:
+        return Dossier(dossier.id, entries, dossier.levels, keys, dossier.types)
+    steps = standing_steps(entries)
+    types = frozenset(step.TYPE for step in steps.values())
+    return Dossier(dossier.id, entries, levels_of(steps.values()), keys, types)
 
 
 def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:

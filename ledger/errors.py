@@ -33,7 +33,20 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── AlreadyApprovedError        already_approved
 │   ├── NotApprovedError            not_approved
 │   ├── AlreadyActiveError          already_active
-│   └── OutOfOrderError             out_of_order
+│   ├── AlreadyNotifiedError        already_notified
+│   ├── NotActiveError              not_active
+│   ├── AlreadyLockedError          already_locked
+│   ├── NotLockedError              not_locked
+│   ├── AccountLockedError          account_locked
+│   ├── OutOfOrderError             out_of_order
+│   └── CorrectionError             what a correction is about does not stand as it needs it
+│       ├── EntryUnknownError           unknown_entry
+│       ├── AlreadyVoidedError          already_voided
+│       ├── StillNeededError            still_needed
+│       ├── IsCorrectionError           is_correction
+│       ├── NothingChangesError         nothing_changes
+│       ├── NothingToConfirmError       nothing_to_confirm
+│       └── SameOfficerError            same_officer
 ├── KeyConflictError            key_conflict
 ├── NotRecordedError            not_recorded
 ├── NotFoundError               no such thing
@@ -270,6 +283,32 @@ class AlreadyActiveError(StateError):
     code = "already_active"
 
 
+class AlreadyNotifiedError(StateError):
+    """The citizen was told of this approval before; the first notice starts the clock."""
+
+    code = "already_notified"
+
+
+class NotActiveError(StateError):
+    """The account is not activated, and the ground of the lock does not meet such a one."""
+
+    code = "not_active"
+
+
+class AlreadyLockedError(StateError):
+    code = "already_locked"
+
+
+class NotLockedError(StateError):
+    code = "not_locked"
+
+
+class AccountLockedError(StateError):
+    """The account was locked before it was activated; first it is unlocked."""
+
+    code = "account_locked"
+
+
 class OutOfOrderError(StateError):
     """The event is said to happen before the last standing event of the same level."""
 
@@ -282,6 +321,48 @@ class OutOfOrderError(StateError):
         )
         self.occurred_at = occurred_at
         self.last_at = last_at
+
+
+class CorrectionError(StateError):
+    """What a correction is about does not stand as the correction needs it."""
+
+    code = "correction"
+
+
+class EntryUnknownError(CorrectionError):
+    """The dossier has no such entry, or none of that level."""
+
+    code = "unknown_entry"
+
+
+class AlreadyVoidedError(CorrectionError):
+    code = "already_voided"
+
+
+class StillNeededError(CorrectionError):
+    """A later entry is lawful only with this one; the sentence names it."""
+
+    code = "still_needed"
+
+
+class IsCorrectionError(CorrectionError):
+    """Only a step of the dossier's life can be reassigned or amended; a correction is voided."""
+
+    code = "is_correction"
+
+
+class NothingChangesError(CorrectionError):
+    code = "nothing_changes"
+
+
+class NothingToConfirmError(CorrectionError):
+    code = "nothing_to_confirm"
+
+
+class SameOfficerError(CorrectionError):
+    """Whoever asked for a correction cannot confirm it."""
+
+    code = "same_officer"
 
 
 class KeyConflictError(LedgerError):

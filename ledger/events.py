@@ -20,38 +20,68 @@ import msgspec
 UNITS_STREAM = UUID("00000000-0000-8000-8000-756e69747300")
 """The one stream of all unit events: two keepers can never open one code twice."""
 
-State = Literal["collected", "approved", "rejected", "activated"]
-"""Where one level of a dossier stands; also the short type of the event that put it there."""
+State = Literal["collected", "approved", "rejected", "notified", "withdrawn", "activated", "locked"]
+"""Where one level of a dossier stands."""
+
+Type = Literal[
+    "collected",
+    "approved",
+    "rejected",
+    "notified",
+    "withdrawn",
+    "activated",
+    "locked",
+    "unlocked",
+    "voided",
+    "reassigned",
+    "amended",
+    "confirmed",
+]
+"""The short name of an event of a dossier, in the import format and in answers."""
+
+Card = Literal["valid", "expired", "missing"]
+"""The identity card at the time of collection; without a valid one an approval may take 7 working days
+instead of 3 (Decree 69/2024, Art. 13)."""
 
 
-class Previous(
+class Stand(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The standing event of the same level that an event follows, so that a follower need not look back."""
+    """A state of one level, and the event that put it there: where the dossier counts while it waits.
+
+    An event carries the one that it leaves, so that a follower need not look back.
+    """
 
     state: State
     occurred_at: datetime
     place: str = "other"
     partner: str = "none"
+    card: Card = "valid"
+    """Of a collection."""
 
 
 class DossierEvent(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """One report about one level of one citizen's dossier, and what was decided about it."""
+    """One report about one level of one citizen's dossier."""
 
-    TYPE: ClassVar[State]
+    TYPE: ClassVar[Type]
     """The event's type in the import format and in answers."""
 
-    # As sent.
     key: str
     """The client's id for this report, unique within the dossier."""
     level: int
     """1 or 2 (Decree 69/2024, mức độ định danh điện tử)."""
     occurred_at: datetime
-    """When it happened, with the offset the client sent."""
+    """When it happened, with the offset the client sent; of a correction, when it was made."""
     actor: str
     """Staff code of the officer, or ``self``."""
+
+
+class Step(DossierEvent, frozen=True, gc=False, kw_only=True):
+    """A step of a dossier's life, and what was decided about it."""
+
+    # As sent.
     unit: str | None = None
     """Unit code as sent; absent where the collecting unit counts."""
     place: str = "other"
@@ -73,45 +103,163 @@ class DossierEvent(
     """Whether this is the person's first event of this type, over both levels."""
 
 
-class Collected(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.collected.v1"):
+class Collected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.collected.v1"):
     """Thu nhận: an officer took the application."""
 
     TYPE = "collected"
 
-    previous: Previous | None = None
-    """The rejection that this attempt follows."""
+    previous: Stand | None = None
+    """The rejection or withdrawal that this attempt follows."""
+    card: Card = "valid"
 
     @property
     def collecting_unit_id(self) -> UUID:
         return self.unit_id
 
 
-class Approved(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.approved.v1"):
+class Approved(Step, frozen=True, gc=False, kw_only=True, tag="dossier.approved.v1"):
     """Phê duyệt: the Ministry's identity office accepted the dossier."""
 
     TYPE = "approved"
 
     collecting_unit_id: UUID
-    previous: Previous
+    previous: Stand
 
 
-class Rejected(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.rejected.v1"):
+class Rejected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.rejected.v1"):
     """Không đạt: the Ministry's identity office refused the dossier."""
 
     TYPE = "rejected"
 
     reason: str
     collecting_unit_id: UUID
-    previous: Previous
+    previous: Stand
 
 
-class Activated(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.activated.v1"):
+class Notified(Step, frozen=True, gc=False, kw_only=True, tag="dossier.notified.v1"):
+    """Thông báo kết quả: the citizen was told of the approval; 7 days to activate begin (Decree 69/2024, Art. 14)."""
+
+    TYPE = "notified"
+
+    collecting_unit_id: UUID
+    previous: Stand
+
+
+class Withdrawn(Step, frozen=True, gc=False, kw_only=True, tag="dossier.withdrawn.v1"):
+    """Thu hồi phê duyệt: an approved dossier was found failing before its account was activated."""
+
+    TYPE = "withdrawn"
+
+    reason: str
+    collecting_unit_id: UUID
+    previous: Stand
+
+
+class Activated(Step, frozen=True, gc=False, kw_only=True, tag="dossier.activated.v1"):
     """Kích hoạt: the citizen activated the account."""
 
     TYPE = "activated"
 
     collecting_unit_id: UUID
-    previous: Previous
+    previous: Stand
+
+
+class Locked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.locked.v1"):
+    """Khoá: the account was locked, on a ground of Law 26/2023, Art. 34."""
+
+    TYPE = "locked"
+
+    reason: str
+    collecting_unit_id: UUID
+    previous: Stand
+    before_activation: bool = False
+    """Whether the ground also meets an account that is not activated yet."""
+
+
+class Unlocked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.unlocked.v1"):
+    """Mở khoá: the ground of the lock has ended."""
+
+    TYPE = "unlocked"
+
+    reason: str
+    collecting_unit_id: UUID
+    previous: Stand
+    resumes: Stand
+    """Where the level stood before the lock, and stands again."""
+
+
+class Change(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What a correction takes off one place of the counts, or puts on another.
+
+    Either ``type`` or ``waits`` is given: a count of events, or of dossiers that wait in a state.
+    """
+
+    type: Type | None = None
+    waits: State | None = None
+    level: int
+    unit_id: UUID
+    """For ``waits`` the collecting unit."""
+    occurred_at: datetime
+    """Of the event that counted there: a correction counts on the day of what it corrects."""
+    place: str = "other"
+    partner: str = "none"
+    team: str | None = None
+    residence: str | None = None
+    card: Card = "valid"
+    count: int = 0
+    """How many more; negative for what is taken off."""
+    persons: int = 0
+    """How many more of those that are a person's first of their type, over both levels."""
+
+
+class Correction(DossierEvent, frozen=True, gc=False, kw_only=True):
+    """A mistake put right: an entry of the same dossier stands otherwise from now on, and stays where it is."""
+
+    corrects: int
+    """The version of the entry that it is about."""
+    note: bytes | None = None
+    """Sealed with the citizen's key."""
+    asked: bool = False
+    """Whether it counts only once another officer has confirmed it."""
+    changes: tuple[Change, ...] = ()
+    """What it does to the counts; nothing where it is asked."""
+
+
+class Voided(Correction, frozen=True, gc=False, kw_only=True, tag="entry.voided.v1"):
+    """The entry should never have been recorded; of a correction: it is taken back."""
+
+    TYPE = "voided"
+
+    reason: str
+
+
+class Reassigned(Correction, frozen=True, gc=False, kw_only=True, tag="dossier.reassigned.v1"):
+    """The entry counted at the wrong unit; what follows the collecting unit goes with a collection."""
+
+    TYPE = "reassigned"
+
+    unit: str
+    """Code as sent, of the day of the entry that is corrected."""
+    unit_id: UUID
+
+
+class Amended(Correction, frozen=True, gc=False, kw_only=True, tag="entry.amended.v1"):
+    """Details of the entry were wrong. What is absent stays; ``note`` takes the place of the entry's own."""
+
+    TYPE = "amended"
+
+    place: str | None = None
+    team: str | None = None
+    """A code; ``-``: none."""
+    partner: str | None = None
+
+
+class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.confirmed.v1"):
+    """Another officer confirms a correction that was asked: from now on it counts."""
+
+    TYPE = "confirmed"
 
 
 class UnitOpened(
@@ -137,7 +285,9 @@ class UnitOpened(
     actor: str = "local"
 
 
-AnyDossierEvent = Collected | Approved | Rejected | Activated
+AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
+AnyCorrection = Voided | Reassigned | Amended | Confirmed
+AnyDossierEvent = AnyStep | AnyCorrection
 UnitEvent = UnitOpened
 AnyEvent = AnyDossierEvent | UnitEvent
 
@@ -159,6 +309,12 @@ class Recorded(Entry, frozen=True, gc=False, kw_only=True):
     """The event's number in the whole ledger, from 1, without gaps, in commit order."""
     recorded_at: datetime
     """When the ledger learnt it, UTC, by the database server's clock; never falls from one position to the next."""
+
+
+def dossier_event(entry: Recorded) -> AnyDossierEvent:
+    """Return the event of an entry that was read from a dossier's stream."""
+    assert not isinstance(entry.event, UnitOpened), entry.position
+    return entry.event
 
 
 def topic_of(event_class: type[AnyEvent]) -> str:

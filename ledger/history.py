@@ -2,12 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from ledger.dossier import Dossier, evolve
-from ledger.events import Recorded, Rejected, State, UnitOpened
+from ledger.dossier import Dossier, in_force, replay
+from ledger.events import (
+    AnyDossierEvent,
+    Correction,
+    Recorded,
+    State,
+    Step,
+    Type,
+    dossier_event,
+)
 from ledger.units import UnitTree
 
 
@@ -26,7 +35,7 @@ class LevelState(msgspec.Struct, frozen=True):
     attempt: int
     """Which collection this is, from 1."""
     since: datetime
-    """When the event happened that put it there."""
+    """When the event happened that put it there; of an unlocked account, before it was locked."""
     collecting_unit: UnitName
 
 
@@ -37,35 +46,45 @@ class DossierState(msgspec.Struct, frozen=True):
     position: int
     """The ledger position of the last of them."""
     levels: dict[str, LevelState]
-    """By level, "1" and "2"; a level that was never collected is absent."""
+    """By level, "1" and "2"; a level of which no collection stands is absent."""
 
 
 class HistoryEvent(msgspec.Struct, frozen=True):
-    """One line of the audit trail. What was not sent is null."""
+    """One line of the audit trail, as it was recorded. What was not sent, or does not apply, is null."""
 
     position: int
     """The event's number in the whole ledger, from 1."""
     version: int
     """The event's number in the dossier, from 1."""
-    type: State
+    type: Type
     level: int
     occurred_at: datetime
-    """When it happened, with the offset that was sent."""
+    """When it happened, with the offset that was sent; of a correction, when it was made."""
     recorded_at: datetime
     """When the ledger learnt it, UTC."""
-    unit: UnitName
-    """Where it counts, as it was called then."""
-    collecting_unit: UnitName
+    standing: bool
+    """Whether it counts now: it was not voided, and if it was asked, it was confirmed."""
+    corrects: int | None
+    """The version of the entry that this correction is about."""
+    corrected_by: list[int]
+    """The versions of the corrections that are about this entry, whether they count or not."""
+    asked: bool
+    """Of a correction: whether another officer had to confirm it, or has to."""
+    unit: UnitName | None
+    """Where it counted when it was recorded, as it was called then; of a reassignment, where the entry counts since."""
+    collecting_unit: UnitName | None
     actor: str
     key: str
-    place: str
+    place: str | None
     team: str | None
-    partner: str
+    partner: str | None
     residence_unit: str | None
+    card: str | None
+    """Of a collection."""
     reason: str | None
     note: str | None
     """Opened; null also when the citizen was erased."""
-    attempt: int
+    attempt: int | None
     unit_as_sent: str | None
 
 
@@ -80,13 +99,13 @@ class History(msgspec.Struct, frozen=True):
 
 def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> DossierState:
     """Return where a dossier stands after all its events, of which there is at least one."""
-    dossier = Dossier(dossier_id)
-    for entry in entries:
-        assert not isinstance(entry.event, UnitOpened), entry.position
-        dossier = evolve(dossier, entry.event)
+    dossier = replay(Dossier(dossier_id), _events(entries))
     levels = {
         str(level): LevelState(
-            standing.state, standing.attempt, standing.occurred_at, _name(tree, standing.collecting_unit_id)
+            standing.state,
+            standing.attempt,
+            standing.stand.occurred_at,
+            _name(tree, standing.collecting_unit_id),
         )
         for level, standing in sorted(dossier.levels.items())
     }
@@ -104,33 +123,54 @@ def read_history(
 ) -> History:
     """Return the trail of a dossier from all its events; *after* and *limit* choose which are told."""
     state = state_of(dossier_id, entries, tree)
+    events = _events(entries)
+    force = in_force(events)
+    corrected_by: dict[int, list[int]] = {}
+    for version, event in enumerate(events, 1):
+        if isinstance(event, Correction):
+            corrected_by.setdefault(event.corrects, []).append(version)
     told = entries[after : None if limit is None else after + limit]
-    return History(dossier_id, state.levels, [_line(entry, tree, open_note) for entry in told])
+    lines = []
+    for entry, event in zip(told, events[after:], strict=False):
+        version = entry.originator_version
+        unconfirmed = isinstance(event, Correction) and event.asked and version not in force.confirmed
+        lines.append(
+            HistoryEvent(
+                position=entry.position,
+                version=version,
+                recorded_at=entry.recorded_at,
+                standing=version not in force.voided and not unconfirmed,
+                corrected_by=corrected_by.get(version, []),
+                **_fields(event, tree),
+                note=None if event.note is None else open_note(event.note),
+            )
+        )
+    return History(dossier_id, state.levels, lines)
 
 
-def _line(entry: Recorded, tree: UnitTree, open_note: Callable[[bytes], str | None]) -> HistoryEvent:
-    event = entry.event
-    assert not isinstance(event, UnitOpened), entry.position
-    return HistoryEvent(
-        position=entry.position,
-        version=entry.originator_version,
-        type=event.TYPE,
-        level=event.level,
-        occurred_at=event.occurred_at,
-        recorded_at=entry.recorded_at,
-        unit=_name(tree, event.unit_id),
-        collecting_unit=_name(tree, event.collecting_unit_id),
-        actor=event.actor,
-        key=event.key,
-        place=event.place,
-        team=event.team,
-        partner=event.partner,
-        residence_unit=event.residence_unit,
-        reason=event.reason if isinstance(event, Rejected) else None,
-        note=None if event.note is None else open_note(event.note),
-        attempt=event.attempt,
-        unit_as_sent=event.unit,
-    )
+def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
+    unit_id = getattr(event, "unit_id", None)
+    collecting = event.collecting_unit_id if isinstance(event, Step) else None
+    return {
+        "type": event.TYPE,
+        "level": event.level,
+        "occurred_at": event.occurred_at,
+        "actor": event.actor,
+        "key": event.key,
+        "corrects": event.corrects if isinstance(event, Correction) else None,
+        "asked": isinstance(event, Correction) and event.asked,
+        "unit": None if unit_id is None else _name(tree, unit_id),
+        "collecting_unit": None if collecting is None else _name(tree, collecting),
+        "unit_as_sent": getattr(event, "unit", None),
+        **{
+            name: getattr(event, name, None)
+            for name in ("place", "team", "partner", "residence_unit", "card", "reason", "attempt")
+        },
+    }
+
+
+def _events(entries: Sequence[Recorded]) -> list[AnyDossierEvent]:
+    return [dossier_event(entry) for entry in entries]
 
 
 def _name(tree: UnitTree, unit_id: UUID) -> UnitName:

@@ -10,11 +10,13 @@ from uuid import UUID
 import msgspec
 
 from ledger.business_time import business_day
-from ledger.commands import AnyCommand
-from ledger.dossier import Dossier, Placing, decide, differences, evolve
+from ledger.commands import AnyCommand, Lock
+from ledger.decisions import Placing, decide, differences, unit_at
+from ledger.dossier import Dossier, evolve
 from ledger.errors import KeyConflictError, LedgerError, StateError, UnitError
-from ledger.events import AnyDossierEvent, Recorded, UnitOpened, topic_of
+from ledger.events import AnyDossierEvent, Recorded, dossier_event, topic_of
 from ledger.identities import Identities, Sealed
+from ledger.reasons import DEFAULT_REASONS, Reasons
 from ledger.store import Batch, encode
 from ledger.units import UnitTree
 
@@ -47,6 +49,18 @@ class Refusal(msgspec.Struct, frozen=True):
     def detail(self) -> str:
         """A sentence that says what to do; it holds no personal number."""
         return str(self.error)
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What whoever runs a ledger may settle; every process that records should have the same."""
+
+    reasons: Reasons = DEFAULT_REASONS
+    """The reasons that reports may name."""
+    four_eyes: bool = False
+    """Whether a correction counts only once another officer has confirmed it."""
+
+
+DEFAULT_POLICY = Policy()
 
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
@@ -89,8 +103,11 @@ NO_DOSSIER = Dossier(UUID(int=0))
 class Desk:
     """Decides a batch of wishes against a tree of units."""
 
-    def __init__(self, wishes: Iterable[Wish], identities: Identities, new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self, wishes: Iterable[Wish], identities: Identities, policy: Policy, new_id: Callable[[], UUID]
+    ) -> None:
         self._identities = identities
+        self._policy = policy
         self._new_id = new_id
         self.files: dict[bytes, File] = {}
         for wish in wishes:
@@ -114,7 +131,7 @@ class Desk:
                 continue
             dossier = Dossier(found[0].originator_id)
             for entry in found:
-                dossier = evolve(dossier, _dossier_event(entry))
+                dossier = evolve(dossier, dossier_event(entry))
             file.entries, file.stored, file.key, file.sealed = found, dossier, keys[lookup], None
             changed.append(file)
         return changed
@@ -166,15 +183,19 @@ class Desk:
         return file.dossier.version
 
     def _place(self, file: File, command: AnyCommand, tree: UnitTree) -> Placing:
-        unit_id = None
-        if command.unit:
-            unit_id = tree.resolve(command.unit, business_day(command.occurred_at)).id
-        if not command.note:
-            return Placing(unit_id)
-        # The event may yet be refused; then a key made here belongs to nobody and is dropped with the file.
-        self._register(file, command.citizen)
-        assert file.key is not None
-        return Placing(unit_id, self._identities.seal_note(command.note, file.key, file.stored.id))
+        unit_id = note = None
+        code = getattr(command, "unit", "")
+        if code:
+            unit_id = tree.resolve(code, business_day(unit_at(file.dossier, command))).id
+        if command.note:
+            # The event may yet be refused; then a key made here belongs to nobody and is dropped with the file.
+            self._register(file, command.citizen)
+            assert file.key is not None
+            note = self._identities.seal_note(command.note, file.key, file.stored.id)
+        before_activation = (
+            isinstance(command, Lock) and self._policy.reasons.of("locked")[command.reason].before_activation
+        )
+        return Placing(unit_id, note, before_activation, self._policy.four_eyes)
 
     def _register(self, file: File, citizen: str) -> None:
         if file.key is None:
@@ -183,7 +204,7 @@ class Desk:
 
     def _check_same(self, file: File, version: int, command: AnyCommand) -> None:
         if version <= file.stored.version:
-            event = _dossier_event(file.entries[version - 1])
+            event = dossier_event(file.entries[version - 1])
         else:
             event = file.added[version - file.stored.version - 1][1]
         note = ""
@@ -251,8 +272,3 @@ class Desk:
 
 def _order(pair: tuple[int, *tuple[object, ...]]) -> int:
     return pair[0]
-
-
-def _dossier_event(entry: Recorded) -> AnyDossierEvent:
-    assert not isinstance(entry.event, UnitOpened), entry.position
-    return entry.event

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
-from ledger.commands import FIELDS, Activate, AnyCommand, Approve, Collect, Reject
+from ledger.commands import COMMANDS, FIELDS, AnyCommand
 from ledger.errors import (
     FieldInvalidError,
     FieldMissingError,
@@ -16,12 +17,6 @@ from ledger.errors import (
 )
 from ledger.masking import shown
 
-_COMMANDS: dict[str, type[Collect] | type[Approve] | type[Activate]] = {
-    "collected": Collect,
-    "approved": Approve,
-    "activated": Activate,
-}
-_TYPES = ("collected", "approved", "rejected", "activated")
 _is_time = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:[0-5]\d)?", re.ASCII
 ).fullmatch
@@ -30,7 +25,7 @@ _is_time = re.compile(
 def read_report(fields: Mapping[str, object], *, offset: timezone | None = None) -> AnyCommand:
     """Turn a report's fields, as a file or a request holds them, into a command.
 
-    Values may be text, integers (level) or None, which means absent.
+    Values may be text, integers (level, corrects) or None, which means absent.
 
     Args:
         offset: Applied to a time without one; without it such a time is refused.
@@ -55,37 +50,60 @@ def _text(fields: Mapping[str, object], name: str) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if name == "level" and isinstance(value, int) and not isinstance(value, bool):
+    number = name in {"level", "corrects"}
+    if number and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise FieldInvalidError(name, "must be text" + (" or an integer" if name == "level" else ""))
+    raise FieldInvalidError(name, "must be text" + (" or an integer" if number else ""))
 
 
 def command_of(texts: Sequence[str], *, offset: timezone | None = None) -> AnyCommand:
     """As ``read_report``, for fields that are all present and all text, in the order of ``FIELDS``."""
-    key, kind, citizen, level, unit, time, actor, place, team, partner, residence_unit, reason, note = texts
-    common = {
-        "key": key,
-        "citizen": citizen,
-        "level": 2 if level == "2" else 1 if level == "1" else _refuse_level(level),
-        "occurred_at": read_time(time, offset=offset),
-        "actor": actor,
-        "unit": unit,
-        "place": place,
-        "team": team,
-        "partner": partner,
-        "residence_unit": residence_unit,
-        "note": note,
-    }
-    command_class = _COMMANDS.get(kind)
-    if command_class is not None:
-        if reason:
-            raise FieldInvalidError("reason", f"is for rejected, not for {kind}")
-        return command_class(**common)  # type: ignore[arg-type]  # All text but the two made above.
-    if kind == "rejected":
-        return Reject(reason=reason, **common)  # type: ignore[arg-type]
-    if not kind:
-        raise FieldMissingError("type", f"one of {', '.join(_TYPES)}")
-    raise TypeUnknownError(f"unknown type {shown(kind)}; the types are {', '.join(_TYPES)}")
+    kind, level = texts[_TYPE], texts[_LEVEL]
+    command_class = COMMANDS.get(kind)
+    if command_class is None:
+        if not kind:
+            raise FieldMissingError("type", f"one of {', '.join(COMMANDS)}")
+        raise TypeUnknownError(f"unknown type {shown(kind)}; the types are {', '.join(COMMANDS)}")
+    taken, foreign = _COLUMNS[command_class]
+    for index, name in foreign:
+        if texts[index]:
+            raise FieldInvalidError(name, f"is for {_types_with(name)}, not for {kind}")
+    fields: dict[str, Any] = {name: texts[index] for index, name in taken}
+    fields["level"] = 2 if level == "2" else 1 if level == "1" else _refuse_level(level)
+    fields["occurred_at"] = read_time(fields["occurred_at"], offset=offset)
+    if "corrects" in fields:
+        fields["corrects"] = _version(fields["corrects"])
+    return command_class(**fields)
+
+
+_TYPE, _LEVEL = FIELDS.index("type"), FIELDS.index("level")
+_COLUMNS = {
+    command: (
+        [(index, name) for index, name in enumerate(FIELDS) if name in command.__struct_fields__],
+        [
+            (index, name)
+            for index, name in enumerate(FIELDS)
+            if name not in command.__struct_fields__ and name != "type"
+        ],
+    )
+    for command in COMMANDS.values()
+}
+"""By class, the fields that its reports have, and those that must be empty."""
+
+
+def _types_with(name: str) -> str:
+    *others, last = [type_ for type_, command in COMMANDS.items() if name in command.__struct_fields__]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _version(text: str) -> int:
+    if not text:
+        raise FieldMissingError(
+            "corrects", "the version of the entry that is corrected, as its history tells"
+        )
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise FieldInvalidError("corrects", "the version of an entry of this dossier, from 1")
+    return int(text)
 
 
 def _refuse_level(level: str) -> int:

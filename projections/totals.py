@@ -15,7 +15,7 @@ from projections.components import COMPONENTS
 from projections.errors import NotCaughtUpError, PositionLostError
 from projections.runner import catch_up
 from projections.status import ask
-from projections.unit_totals import MEASURES, NAME, as_array
+from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 
@@ -25,10 +25,8 @@ LAST_DAY = date(9999, 1, 1)
 WAIT_SECONDS = 2.0
 _WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
 """How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
-_COUNTS = len(MEASURES) - 2
-"""The measures that days bound; the rest wait now."""
 
-By = Literal["unit", "level", "day", "place", "shift", "partner"]
+By = Literal["unit", "level", "day", "place", "shift", "partner", "recorded_on"]
 Counts = Sequence[int]
 _REST = -1
 UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
@@ -119,7 +117,7 @@ class Totals:
                 return self._by_level(query, scope, below)
             case "day":
                 return self._by_day(query, scope, below)
-            case "place" | "shift" | "partner":
+            case "place" | "shift" | "partner" | "recorded_on":
                 return self._by_part(query, scope, below)
 
     def _wait(self, after: int, wait_seconds: float) -> None:
@@ -174,7 +172,7 @@ class Totals:
                 asked.append((day, counts))
                 continue
             # What waits since a day that is not asked for waits still: in a row of its own, so that rows add up.
-            for index in range(_COUNTS, len(MEASURES)):
+            for index in range(len(EVENTS), len(MEASURES)):
                 others[index] += counts[index]
         told = [(key, counts) for key, counts in [*asked, (OTHER_DAYS, others)] if any(counts)]
         return _answer(position, recorded_at, "day", [key for key, _ in told], [counts for _, counts in told])

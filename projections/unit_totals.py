@@ -16,21 +16,42 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from ledger import sql
 from ledger.business_time import VIETNAM, business_day, shift_of
-from ledger.events import Activated, AnyDossierEvent, Approved, Collected, Recorded, Rejected, UnitOpened
+from ledger.events import (
+    AnyCorrection,
+    AnyStep,
+    Collected,
+    Correction,
+    Recorded,
+    Stand,
+    Step,
+    UnitOpened,
+    Unlocked,
+)
 from projections.errors import PoisonEventError
 
 NAME = "unit_totals"
 
-MEASURES = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked") + (
-    "awaiting_approval",
-    "awaiting_activation",
-)
-"""Counts of events at the unit whose work they are, then dossiers that wait now, at the collecting unit."""
+EVENTS = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked", "withdrawn")
+"""Counts of events at the unit whose work they are."""
+AWAITING = ("awaiting_approval", "awaiting_activation")
+"""Dossiers that wait now, at the collecting unit."""
+MEASURES = EVENTS + AWAITING
+CLOCKS = ("awaiting_long", "awaiting_notified")
+"""Of those that await approval the ones without a valid card, and of those that await activation the ones that were
+notified: for them other times run, or any."""
+COUNTS = MEASURES + CLOCKS
+"""Everything that is counted, in the order of the tables."""
 
-_INDEX = {measure: index for index, measure in enumerate(MEASURES)}
-_AWAITING = {"collected": _INDEX["awaiting_approval"], "approved": _INDEX["awaiting_activation"]}
+_INDEX = {measure: index for index, measure in enumerate(COUNTS)}
+_WAITS: dict[str, tuple[int, ...]] = {
+    "collected": (_INDEX["awaiting_approval"],),
+    "approved": (_INDEX["awaiting_activation"],),
+    "notified": (_INDEX["awaiting_activation"], _INDEX["awaiting_notified"]),
+}
+"""Where a dossier counts that waits in a state."""
+_WAITS_LONG = (_INDEX["awaiting_approval"], _INDEX["awaiting_long"])
 _encode = msgspec.json.Encoder().encode
-_ZEROS = [0] * len(MEASURES)
+_ZEROS = [0] * len(COUNTS)
 
 Cell = tuple[int, int, date, date, str, str, str]
 """unit, level, day, day of recording, place, shift, partner: the fine grain.
@@ -43,7 +64,7 @@ _COLUMNS = ("unit_id", "level", "day", "recorded_on", "place", "shift", "partner
 
 
 def fold(entries: Iterable[Recorded]) -> Cells:
-    """Return the deltas that a stretch of the log makes, by cell, in the order of ``MEASURES``.
+    """Return the deltas that a stretch of the log makes, by cell, in the order of ``COUNTS``.
 
     Days are business days in Asia/Ho_Chi_Minh.
 
@@ -58,33 +79,57 @@ def fold(entries: Iterable[Recorded]) -> Cells:
             if recorded_on is None or entry.recorded_at != recorded_at:
                 # One append, one time: it is that of many events in a row.
                 recorded_at, recorded_on = entry.recorded_at, business_day(entry.recorded_at)
-            match event:
-                case Collected() | Approved() | Rejected() | Activated():
-                    _count(cells, event, recorded_on)
-                case UnitOpened():
-                    pass
-                case _:
-                    assert_never(event)
+            if isinstance(event, Step):
+                _count(cells, event, recorded_on)
+            elif isinstance(event, Correction):
+                _correct(cells, event, recorded_on)
+            elif not isinstance(event, UnitOpened):
+                assert_never(event)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.
             raise PoisonEventError(entry.position, error) from error
     return cells
 
 
-def _count(cells: Cells, event: AnyDossierEvent, recorded_on: date) -> None:
+def _count(cells: Cells, event: AnyStep, recorded_on: date) -> None:
     level, place, partner = event.level, event.place, event.partner
     day, shift = _day_and_shift(event.occurred_at)
     cells[event.unit_id.int, level, day, recorded_on, place, shift, partner][_INDEX[event.TYPE]] += 1
     collecting = event.collecting_unit_id.int
-    entered = _AWAITING.get(event.TYPE)
-    if entered is not None:
-        cells[collecting, level, day, recorded_on, place, shift, partner][entered] += 1
-    previous = event.previous
-    left = None if previous is None else _AWAITING.get(previous.state)
-    if previous is not None and left is not None:
+    if isinstance(event, Unlocked):
+        _wait(cells, event.resumes, level, collecting, recorded_on, 1)
+    elif (entered := _WAITS.get(event.TYPE)) is not None:
+        if isinstance(event, Collected) and event.card != "valid":
+            entered = _WAITS_LONG
+        cell = cells[collecting, level, day, recorded_on, place, shift, partner]
+        for index in entered:
+            cell[index] += 1
+    if event.previous is not None:
         # Taken off where the event that is left put it, so that every grouping adds up.
-        day, shift = _day_and_shift(previous.occurred_at)
-        cells[collecting, level, day, recorded_on, previous.place, shift, previous.partner][left] -= 1
+        _wait(cells, event.previous, level, collecting, recorded_on, -1)
+
+
+def _wait(cells: Cells, stand: Stand, level: int, collecting: int, recorded_on: date, number: int) -> None:
+    waits = _WAITS_LONG if stand.card != "valid" else _WAITS.get(stand.state)
+    if waits is not None:
+        day, shift = _day_and_shift(stand.occurred_at)
+        cell = cells[collecting, level, day, recorded_on, stand.place, shift, stand.partner]
+        for index in waits:
+            cell[index] += number
+
+
+def _correct(cells: Cells, event: AnyCorrection, recorded_on: date) -> None:
+    """Count on the day of what is corrected, as recorded on the day of the correction."""
+    for change in event.changes:
+        if change.type is not None:
+            indexes: tuple[int, ...] = (_INDEX[change.type],)
+        else:
+            assert change.waits is not None, event.key
+            indexes = _WAITS_LONG if change.card != "valid" else _WAITS[change.waits]
+        day, shift = _day_and_shift(change.occurred_at)
+        cell = cells[change.unit_id.int, change.level, day, recorded_on, change.place, shift, change.partner]
+        for index in indexes:
+            cell[index] += change.count
 
 
 def _day_and_shift(instant: datetime) -> tuple[date, str]:
@@ -113,7 +158,7 @@ class UnitTotalsTables:
         units, *keys = zip(*cells, strict=True)
         ids = {unit: UUID(int=unit) for unit in set(units)}
         lists = ([ids[unit] for unit in units], *keys, *zip(*cells.values(), strict=True))
-        names = (*_COLUMNS, *MEASURES)
+        names = (*_COLUMNS, *COUNTS)
         cursor.execute(self._add, {name: as_array(values) for name, values in zip(names, lists, strict=True)})
 
 

@@ -1,13 +1,14 @@
 """One real PostgreSQL for all tests, a fresh database for each, and the audit that ends a scenario."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import struct
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -22,13 +23,14 @@ from psycopg.conninfo import make_conninfo
 
 from ledger import Ledger, store
 from ledger.database import Database
-from ledger.dossier import Dossier, evolve
+from ledger.dossier import Dossier, replay
 from ledger.embedded import EmbeddedPostgres
-from ledger.events import UNITS_STREAM, UnitOpened
+from ledger.events import UNITS_STREAM, Step, UnitOpened
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
 from ledger.units import UnitTree, grow
+from tests.projections import by_hand
 
 try:
     from projections import COMPONENTS as PROJECTIONS
@@ -292,30 +294,68 @@ def leaf_v1(
 
 
 LAWFUL = {
-    "collected": {None, "rejected"},
+    "collected": {None, "rejected", "withdrawn"},
     "approved": {"collected"},
     "rejected": {"collected"},
-    "activated": {"approved"},
+    "notified": {"approved"},
+    "withdrawn": {"approved", "notified"},
+    "activated": {"approved", "notified"},
+    "locked": {"approved", "notified", "activated"},
+    "unlocked": {"locked"},
 }
+BEFORE_ACTIVATION = {"death", "card_expired", "card_revoked"}
 
 
 def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
-    """Every event was allowed after those before it, and says so of itself."""
-    dossier = Dossier(stream)
-    states: dict[int, str | None] = {1: None, 2: None}
-    times: dict[int, datetime] = {}
+    """Every step was allowed after those before it that stand, and says so of itself; so is what corrections leave."""
+    entries: list[dict] = []
+    keys: set[str] = set()
+    standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
         assert not isinstance(event, UnitOpened), where
-        assert states[event.level] in LAWFUL[event.TYPE], where
-        assert times.get(event.level, event.occurred_at) <= event.occurred_at, where
-        assert event.key not in dossier.keys, where
-        assert event.unit_id in tree.by_id, where
-        previous = getattr(event, "previous", None)
-        assert states[event.level] == (previous.state if previous else None), where
-        states[event.level], times[event.level] = event.TYPE, event.occurred_at
-        dossier = evolve(dossier, event)
+        assert event.key not in keys, where
+        keys.add(event.key)
+        entries.append({**json.loads(encode(event)), "type": event.TYPE})
+        if isinstance(event, Step):
+            assert event.unit_id in tree.by_id, where
+            previous = getattr(event, "previous", None)
+            assert standing[event.level].state == (previous.state if previous else None), where
+            standing[event.level].follow(entries[-1], where)
+            continue
+        assert 1 <= event.corrects < version, where
+        assert events[event.corrects - 1].level == event.level, where
+        standing = {1: Trail(), 2: Trail()}
+        for step in by_hand.what_stands(entries):
+            standing[step["level"]].follow(step, where)
+    dossier = replay(Dossier(stream), events)
     assert len(events) == dossier.version
-    assert {level: state for level, state in states.items() if state} == {
+    assert {level: trail.state for level, trail in standing.items() if trail.state} == {
         level: standing.state for level, standing in dossier.levels.items()
     }
+
+
+class Trail:
+    """One level of a dossier, written down as a clerk would."""
+
+    def __init__(self) -> None:
+        self.state: str | None = None
+        self.before_lock: str | None = None
+        self.time = datetime.min.replace(tzinfo=UTC)
+
+    def allows(self, step: Mapping) -> bool:
+        """Whether a step may be next."""
+        if step["type"] == "locked" and self.state != "activated" and step["reason"] not in BEFORE_ACTIVATION:
+            return False
+        at = datetime.fromisoformat(step["occurred_at"])
+        return self.state in LAWFUL[step["type"]] and self.time <= at
+
+    def follow(self, step: Mapping, where: str) -> None:
+        assert self.allows(step), where
+        self.time = datetime.fromisoformat(step["occurred_at"])
+        if step["type"] == "locked":
+            self.before_lock, self.state = self.state, "locked"
+        elif step["type"] == "unlocked":
+            self.state = self.before_lock
+        else:
+            self.state = step["type"]

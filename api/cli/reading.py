@@ -1,6 +1,7 @@
 """Totals, and one dossier's history."""
 
 import sys
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import msgspec
 
 from api.cli.common import DAY, Context, command
 from api.cli.output import Output
-from ledger import History
+from ledger import History, HistoryEvent
 from projections import TotalsAnswer, TotalsQuery
 from projections.totals import By
 from projections.unit_totals import MEASURES
@@ -20,7 +21,7 @@ from projections.unit_totals import MEASURES
 @click.option("--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger.")
 @click.option(
     "--by",
-    type=click.Choice(["unit", "level", "day", "place", "shift", "partner"]),
+    type=click.Choice(["unit", "level", "day", "place", "shift", "partner", "recorded_on"]),
     default="unit",
     show_default=True,
     help="What the rows are; unit: the direct children.",
@@ -119,9 +120,9 @@ def _tell_history(output: Output, found: History) -> None:
             *([event.level] if several else []),
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
             f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
-            f"{event.unit.code} {event.unit.name}",
+            f"{event.unit.code} {event.unit.name}" if event.unit else "",
             event.actor,
-            ", ".join(filter(None, (event.place, event.team, event.reason, event.note))),
+            ", ".join(_details(event)),
         ]
         for event in found.events
     ]
@@ -137,6 +138,19 @@ def _tell_history(output: Output, found: History) -> None:
         "details",
     ]
     output.rows("audit trail, oldest first", columns, rows)
+
+
+def _details(event: HistoryEvent) -> Iterator[str]:
+    yield from filter(None, (event.place, event.team, event.card if event.card != "valid" else None))
+    yield from filter(None, (event.reason, event.note))
+    if event.corrects is not None:
+        yield f"of entry {event.corrects}"
+    if event.asked:
+        yield "asked; confirmed" if event.standing else "asked; does not count"
+    if event.corrected_by:
+        # A void comes last in what was said of an entry; what stands is told by the entry itself.
+        told = "corrected by" if event.standing else "does not stand; see"
+        yield f"{told} {', '.join(map(str, event.corrected_by))}"
 
 
 def _plain(value: Any) -> Any:

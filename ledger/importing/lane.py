@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 
 from ledger.application import Ledger
-from ledger.commands import FIELDS, AnyCommand
+from ledger.commands import COMMANDS, FIELDS, AnyCommand
 from ledger.errors import BatchTooLargeError, InputError, StateError
 from ledger.importing.report_files import read_lines
 from ledger.importing.spool import Buckets
@@ -28,8 +28,9 @@ MET_LINES = 20_000
 """After how many lines a lane says how far it has read."""
 
 _CITIZEN = FIELDS.index("citizen")
-_RANKS = {"collected": 0, "rejected": 1, "approved": 2, "activated": 3}
-"""At one instant a rejection comes before an approval: only so can both stand, of two attempts."""
+_RANKS = {type_: rank for rank, type_ in enumerate(COMMANDS)} | {"collected": -2, "rejected": -1}
+"""Of reports of one instant: as a dossier lives. A rejection comes before an approval: only so can both stand, of two
+attempts."""
 
 Line = tuple[int, tuple[str, ...]]
 """number in the file, values as given."""

@@ -6,15 +6,20 @@ WITH delta AS MATERIALIZED (
         %(place)b::text[], %(shift)b::text[], %(partner)b::text[],
         %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
         %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
-        %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[]
+        %(withdrawn)b::bigint[], %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[],
+        %(awaiting_long)b::bigint[], %(awaiting_notified)b::bigint[]
     ) AS d (
         unit_id, level, day, recorded_on, place, shift, partner,
-        collected, approved, rejected, notified, activated, locked, unlocked,
-        awaiting_approval, awaiting_activation
+        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
     )
 ),
 added_fine AS (
-    INSERT INTO {fine} AS t
+    INSERT INTO {fine} AS t (
+        unit_id, level, day, recorded_on, place, shift, partner,
+        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    )
     SELECT * FROM delta
     ON CONFLICT (day, unit_id, level, recorded_on, place, shift, partner) DO UPDATE
     SET collected           = t.collected           + excluded.collected,
@@ -24,15 +29,23 @@ added_fine AS (
         activated           = t.activated           + excluded.activated,
         locked              = t.locked              + excluded.locked,
         unlocked            = t.unlocked            + excluded.unlocked,
+        withdrawn           = t.withdrawn           + excluded.withdrawn,
         awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation
+        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
+        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
+        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
 ),
 added_day AS (
-    INSERT INTO {day} AS t
+    INSERT INTO {day} AS t (
+        unit_id, level, day,
+        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    )
     SELECT unit_id, level, day,
            sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
            sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
-           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+           sum(withdrawn)::bigint, sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint,
+           sum(awaiting_long)::bigint, sum(awaiting_notified)::bigint
     FROM delta
     GROUP BY unit_id, level, day
     ON CONFLICT (day, unit_id, level) DO UPDATE
@@ -43,14 +56,22 @@ added_day AS (
         activated           = t.activated           + excluded.activated,
         locked              = t.locked              + excluded.locked,
         unlocked            = t.unlocked            + excluded.unlocked,
+        withdrawn           = t.withdrawn           + excluded.withdrawn,
         awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation
+        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
+        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
+        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
 )
-INSERT INTO {month} AS t
+INSERT INTO {month} AS t (
+    unit_id, level, month,
+    collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+    awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+)
 SELECT unit_id, level, date_trunc('month', day::timestamp)::date AS month,
        sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
        sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
-       sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
+       sum(withdrawn)::bigint, sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint,
+       sum(awaiting_long)::bigint, sum(awaiting_notified)::bigint
 FROM delta
 GROUP BY unit_id, level, date_trunc('month', day::timestamp)::date
 ON CONFLICT (month, unit_id, level) DO UPDATE
@@ -61,8 +82,11 @@ SET collected           = t.collected           + excluded.collected,
     activated           = t.activated           + excluded.activated,
     locked              = t.locked              + excluded.locked,
     unlocked            = t.unlocked            + excluded.unlocked,
+    withdrawn           = t.withdrawn           + excluded.withdrawn,
     awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation;
+    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
+    awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
+    awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified;
 
 -- create_rebuild --
 DROP TABLE IF EXISTS {month}, {day}, {fine};
@@ -136,15 +160,16 @@ LEFT JOIN (
            coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(withdrawn) FILTER (WHERE asked), 0)::bigint,
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked,
+        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
                awaiting_approval, awaiting_activation,
                month >= %(month_from)b::date AND month < %(month_to)b::date AS asked
         FROM unit_totals_month
         UNION ALL
-        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked,
+        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
                0, 0, true
         FROM unit_totals_day
         WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
@@ -164,7 +189,7 @@ FROM projections AS tracked
 LEFT JOIN (
     SELECT day,
            sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
-           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
+           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint, sum(withdrawn)::bigint,
            sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
     FROM unit_totals_day
     WHERE (%(units)t::uuid[] IS NULL OR unit_id = ANY(%(units)t::uuid[]))
@@ -178,7 +203,12 @@ WHERE tracked.name = 'unit_totals';
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT CASE %(by)b::text WHEN 'place' THEN place WHEN 'shift' THEN shift ELSE partner END AS part,
+    SELECT CASE %(by)b::text
+               WHEN 'place' THEN place
+               WHEN 'shift' THEN shift
+               WHEN 'partner' THEN partner
+               ELSE recorded_on::text
+           END AS part,
            coalesce(sum(collected) FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(approved)  FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(rejected)  FILTER (WHERE asked), 0)::bigint,
@@ -186,6 +216,7 @@ LEFT JOIN (
            coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
            coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
+           coalesce(sum(withdrawn) FILTER (WHERE asked), 0)::bigint,
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger import checks
 from ledger.checks import FUTURE_MAX, check
-from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS
+from ledger.commands import PARTNERS, PLACES
 from ledger.errors import (
     CitizenInvalidError,
     FieldInvalidError,
@@ -24,6 +24,7 @@ from ledger.errors import (
     TimeWithoutOffsetError,
 )
 from ledger.events import Collected
+from ledger.reasons import DEFAULT_REASONS
 from tests.conftest import NOW
 from tests.ledger.reports import CITIZEN, VIETNAM, activate, approve, collect, reject
 
@@ -33,7 +34,7 @@ SPACED = " ".join(CITIZEN[i : i + 3] for i in range(0, 12, 3))
 
 def refusal(command) -> InputError:
     with pytest.raises(InputError) as caught:
-        check(command, now=NOW)
+        check(command, now=NOW, reasons=DEFAULT_REASONS)
     assert CITIZEN not in str(caught.value)
     assert FULL_WIDTH not in str(caught.value)
     return caught.value
@@ -43,7 +44,7 @@ def refusal(command) -> InputError:
 @pytest.mark.parametrize("level", [1, 2])
 def test_an_ordinary_report_passes(command, level):
     """As does one in which every optional field is filled."""
-    check(msgspec.structs.replace(command, level=level), now=NOW)
+    check(msgspec.structs.replace(command, level=level), now=NOW, reasons=DEFAULT_REASONS)
     full = {
         "place": "school",
         "team": "To_3-b",
@@ -51,7 +52,7 @@ def test_an_ordinary_report_passes(command, level):
         "residence_unit": "01234",
         "note": "Nhà văn hoá\nthôn 3",
     }
-    check(msgspec.structs.replace(command, unit="14761", **full), now=NOW)
+    check(msgspec.structs.replace(command, unit="14761", **full), now=NOW, reasons=DEFAULT_REASONS)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ def test_time_needs_an_offset():
 
 def test_future_begins_after_five_minutes():
     """Five minutes ahead are the fault of a device's clock; more is refused, in any offset."""
-    check(collect(occurred_at=NOW + FUTURE_MAX), now=NOW)
-    check(collect(occurred_at=(NOW + FUTURE_MAX).astimezone(VIETNAM)), now=NOW)
+    check(collect(occurred_at=NOW + FUTURE_MAX), now=NOW, reasons=DEFAULT_REASONS)
+    check(collect(occurred_at=(NOW + FUTURE_MAX).astimezone(VIETNAM)), now=NOW, reasons=DEFAULT_REASONS)
     late = NOW + FUTURE_MAX + timedelta(microseconds=1)
     for occurred_at in (late, late.astimezone(VIETNAM)):
         error = refusal(collect(occurred_at=occurred_at))
@@ -150,12 +151,12 @@ def test_no_field_holds_a_personal_number(field, text):
 @pytest.mark.parametrize("text", ["03809000123", "0380900056789", "14758", "0912 345 678"])
 def test_other_numbers_are_no_personal_numbers(text):
     """Eleven or thirteen digits may be anything."""
-    check(collect(note=text), now=NOW)
+    check(collect(note=text), now=NOW, reasons=DEFAULT_REASONS)
 
 
 def test_digits_are_not_joined_across_fields():
     """Two fields that together make the number are two innocent fields."""
-    check(collect(key=CITIZEN[:6], actor=CITIZEN[6:]), now=NOW)
+    check(collect(key=CITIZEN[:6], actor=CITIZEN[6:]), now=NOW, reasons=DEFAULT_REASONS)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_digits_are_not_joined_across_fields():
 def test_text_has_a_greatest_length(field, characters_max):
     """Counted in characters, not bytes."""
     letter = "x" if field == "team" else "ở"
-    check(collect(**{field: letter * characters_max}), now=NOW)
+    check(collect(**{field: letter * characters_max}), now=NOW, reasons=DEFAULT_REASONS)
     error = refusal(collect(**{field: letter * (characters_max + 1)}))
     assert isinstance(error, FieldInvalidError)
     assert field == error.field
@@ -228,14 +229,16 @@ def test_lists_are_those_of_the_interface():
     assert {"enterprise", "hospital", "online", "other"} <= PLACES
     assert {"youth_union", "womens_union", "veterans", "elderly_association"} <= PARTNERS
     assert {"project06_team", "digital_team", "volunteers", "none"} <= PARTNERS
-    assert {"data_mismatch", "photo", "face", "fingerprint", "phone_owner"} <= REJECTION_REASONS
-    assert {"phone_number", "card", "duplicate", "other"} <= REJECTION_REASONS
+    assert {"data_mismatch", "photo", "face", "fingerprint", "phone_owner"} <= set(
+        DEFAULT_REASONS.of("rejected")
+    )
+    assert {"phone_number", "card", "duplicate", "other"} <= set(DEFAULT_REASONS.of("rejected"))
     for place in PLACES:
-        check(collect(place=place), now=NOW)
+        check(collect(place=place), now=NOW, reasons=DEFAULT_REASONS)
     for partner in PARTNERS:
-        check(collect(partner=partner), now=NOW)
-    for reason in REJECTION_REASONS:
-        check(reject(reason=reason), now=NOW)
+        check(collect(partner=partner), now=NOW, reasons=DEFAULT_REASONS)
+    for reason in DEFAULT_REASONS.of("rejected"):
+        check(reject(reason=reason), now=NOW, reasons=DEFAULT_REASONS)
     assert isinstance(refusal(reject(reason="bad photo")), FieldInvalidError)
 
 
@@ -274,7 +277,7 @@ def test_own_number_is_found_however_it_is_written(field, around, between, wide)
 def test_what_passes_can_be_stored(command):
     """Every text that passes has a UTF-8 form without NUL, and every time survives its JSON."""
     try:
-        check(command, now=NOW)
+        check(command, now=NOW, reasons=DEFAULT_REASONS)
     except InputError:
         return
     event = Collected(
@@ -295,7 +298,7 @@ def test_no_number_is_remembered():
     refusal(collect(actor=SPACED))
     refusal(collect(actor=CITIZEN))
     before = checks._remembered.cache_info().currsize
-    check(collect(actor="th-123456-789012"), now=NOW)
+    check(collect(actor="th-123456-789012"), now=NOW, reasons=DEFAULT_REASONS)
     assert before == checks._remembered.cache_info().currsize
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger import Activated, Approved, Collected, LedgerError, Rejected
 from ledger.commands import Collect
-from ledger.dossier import Dossier, Placing, as_sent, decide, differences, evolve, replay
+from ledger.decisions import Placing, as_sent, decide, differences
+from ledger.dossier import Dossier, evolve, replay
 from ledger.errors import (
     AlreadyActiveError,
     AlreadyApprovedError,
@@ -20,7 +21,7 @@ from ledger.errors import (
     OutOfOrderError,
     StateError,
 )
-from ledger.events import Previous
+from ledger.events import Stand
 from tests.ledger.reports import DAY, MONDAY, UNIT, VIETNAM, activate, approve, collect, reject
 
 ID = UUID(int=1)
@@ -71,7 +72,7 @@ def test_approval_counts_where_it_was_collected():
         attempt=1,
         first=True,
         collecting_unit_id=HERE,
-        previous=Previous(state="collected", occurred_at=MONDAY, place="school", partner="none"),
+        previous=Stand(state="collected", occurred_at=MONDAY, place="school", partner="none"),
     )
 
 
@@ -94,7 +95,7 @@ def test_rejection():
         first=True,
         reason="face",
         collecting_unit_id=HERE,
-        previous=Previous(state="collected", occurred_at=MONDAY),
+        previous=Stand(state="collected", occurred_at=MONDAY),
     )
 
 
@@ -104,7 +105,7 @@ def test_collection_after_a_rejection():
     event = decide(rejected, collect(key="c2", occurred_at=MONDAY + 2 * DAY), Placing(THERE))
 
     assert (2, False, THERE, None) == (event.attempt, event.first, event.unit_id, event.residence)
-    assert event.previous == Previous(state="rejected", occurred_at=MONDAY + DAY, place="online")
+    assert event.previous == Stand(state="rejected", occurred_at=MONDAY + DAY, place="online")
 
 
 def test_activation():
@@ -127,7 +128,7 @@ def test_activation():
         attempt=2,
         first=True,
         collecting_unit_id=HERE,
-        previous=Previous(state="approved", occurred_at=MONDAY + DAY),
+        previous=Stand(state="approved", occurred_at=MONDAY + DAY),
     )
 
 

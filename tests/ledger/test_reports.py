@@ -20,6 +20,7 @@ from ledger.errors import (
     TypeUnknownError,
 )
 from ledger.masking import shown
+from ledger.reasons import DEFAULT_REASONS
 from ledger.reports import read_time
 from tests.conftest import NOW
 from tests.ledger.reports import CITIZEN, VIETNAM, collect
@@ -100,7 +101,7 @@ def test_shifted_columns_do_not_show_the_number(field, number):
     """A number in the wrong column, or in place of a header, is not repeated either."""
     fields = sent(**{field: number}) if field in FIELDS else sent() | {number: "x"}
     try:
-        check(read_report(fields), now=NOW)
+        check(read_report(fields), now=NOW, reasons=DEFAULT_REASONS)
     except InputError as error:
         assert number not in str(error)
     else:
@@ -163,6 +164,6 @@ def test_offset_is_applied_where_there_is_none():
 def test_any_fields_are_read_or_refused(fields):
     """No report whatever ends in anything but a command or a refusal."""
     try:
-        check(read_report(fields), now=NOW)
+        check(read_report(fields), now=NOW, reasons=DEFAULT_REASONS)
     except InputError as error:
         assert str(error)

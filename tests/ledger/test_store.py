@@ -21,7 +21,20 @@ from psycopg import sql
 from ledger import Activated, AnyEvent, Approved, Collected, Ledger, Rejected, UnitOpened, store
 from ledger import database as databases
 from ledger.errors import ClockBehindError, ContentionError, StoreUnavailableError
-from ledger.events import Entry, Previous, topic_of
+from ledger.events import (
+    Amended,
+    Change,
+    Confirmed,
+    Entry,
+    Locked,
+    Notified,
+    Reassigned,
+    Stand,
+    Unlocked,
+    Voided,
+    Withdrawn,
+    topic_of,
+)
 from ledger.sql import load
 from ledger.store import (
     EventMapper,
@@ -38,7 +51,7 @@ from tests.ledger.reports import VIETNAM, a_life, collect
 HERE = UUID("0192f000-0000-7000-8000-00000000000a")
 THERE = UUID("0192f000-0000-7000-8000-00000000000b")
 MORNING = datetime(2024, 12, 2, 8, 0, tzinfo=VIETNAM)
-PREVIOUS = Previous(state="collected", occurred_at=MORNING, place="school", partner="youth_union")
+PREVIOUS = Stand(state="collected", occurred_at=MORNING, place="school", partner="youth_union")
 
 # Rows as versions in use have written them. They must read and write the same for ever: never edit one,
 # add one for every new type and for every field that an old type gets.
@@ -64,7 +77,7 @@ FROZEN = [
             residence="17464",
             attempt=2,
             first=True,
-            previous=Previous(state="rejected", occurred_at=MORNING),
+            previous=Stand(state="rejected", occurred_at=MORNING),
         ),
         b'{"type":"dossier.collected.v1","key":"a2","level":1,"occurred_at":"2024-12-02T01:00:00.000500Z",'
         b'"actor":"self","unit":"14758","place":"school","team":"to-3","partner":"youth_union",'
@@ -117,12 +130,156 @@ FROZEN = [
             unit_id=THERE,
             attempt=3,
             collecting_unit_id=HERE,
-            previous=Previous(state="approved", occurred_at=MORNING),
+            previous=Stand(state="approved", occurred_at=MORNING),
         ),
         b'{"type":"dossier.activated.v1","key":"k1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
         b'"actor":"cb01","unit":"14761","unit_id":"0192f000-0000-7000-8000-00000000000b","attempt":3,'
         b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
         b'"previous":{"state":"approved","occurred_at":"2024-12-02T08:00:00+07:00"}}',
+    ),
+    (
+        Collected(
+            key="a3", level=2, occurred_at=MORNING, actor="cb01", unit="14758", unit_id=HERE, card="expired"
+        ),
+        b'{"type":"dossier.collected.v1","key":"a3","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb01","unit":"14758","unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"card":"expired"}',
+    ),
+    (
+        Notified(
+            key="n1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit_id=HERE,
+            collecting_unit_id=HERE,
+            previous=Stand(state="approved", occurred_at=MORNING),
+        ),
+        b'{"type":"dossier.notified.v1","key":"n1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a","previous":{"state":"approved",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00"}}',
+    ),
+    (
+        Withdrawn(
+            key="w1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit_id=HERE,
+            reason="face",
+            collecting_unit_id=HERE,
+            previous=Stand(state="notified", occurred_at=MORNING),
+        ),
+        b'{"type":"dossier.withdrawn.v1","key":"w1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit_id":"0192f000-0000-7000-8000-00000000000a","reason":"face",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a","previous":{"state":"notified",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00"}}',
+    ),
+    (
+        Locked(
+            key="l1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit="14758",
+            unit_id=HERE,
+            reason="death",
+            collecting_unit_id=HERE,
+            previous=Stand(state="activated", occurred_at=MORNING),
+            before_activation=True,
+        ),
+        b'{"type":"dossier.locked.v1","key":"l1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit":"14758","unit_id":"0192f000-0000-7000-8000-00000000000a","reason":"death",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a","previous":{"state":"activated",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00"},"before_activation":true}',
+    ),
+    (
+        Unlocked(
+            key="u1",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit="14758",
+            unit_id=HERE,
+            reason="other",
+            collecting_unit_id=HERE,
+            previous=Stand(state="locked", occurred_at=MORNING),
+            resumes=PREVIOUS,
+        ),
+        b'{"type":"dossier.unlocked.v1","key":"u1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit":"14758","unit_id":"0192f000-0000-7000-8000-00000000000a","reason":"other",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a","previous":{"state":"locked",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00"},"resumes":{"state":"collected",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00","place":"school","partner":"youth_union"}}',
+    ),
+    (
+        Voided(
+            key="v1",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            corrects=3,
+            note=b"why",
+            reason="mistyped",
+            changes=(
+                Change(
+                    type="activated",
+                    level=2,
+                    unit_id=HERE,
+                    occurred_at=MORNING,
+                    place="school",
+                    partner="veterans",
+                    team="to-3",
+                    residence="17464",
+                    count=-1,
+                    persons=-1,
+                ),
+                Change(
+                    waits="collected", level=2, unit_id=HERE, occurred_at=MORNING, card="missing", count=1
+                ),
+            ),
+        ),
+        b'{"type":"entry.voided.v1","key":"v1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","corrects":3,"note":"d2h5","changes":[{"type":"activated","level":2,'
+        b'"unit_id":"0192f000-0000-7000-8000-00000000000a","occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"place":"school","partner":"veterans","team":"to-3","residence":"17464","count":-1,'
+        b'"persons":-1},{"waits":"collected","level":2,"unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"occurred_at":"2024-12-02T08:00:00+07:00","card":"missing","count":1}],"reason":"mistyped"}',
+    ),
+    (
+        Reassigned(
+            key="s1",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            corrects=1,
+            asked=True,
+            unit="14761",
+            unit_id=THERE,
+        ),
+        b'{"type":"dossier.reassigned.v1","key":"s1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","corrects":1,"asked":true,"unit":"14761",'
+        b'"unit_id":"0192f000-0000-7000-8000-00000000000b"}',
+    ),
+    (
+        Amended(
+            key="m1",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            corrects=1,
+            place="school",
+            team="-",
+            partner="none",
+        ),
+        b'{"type":"entry.amended.v1","key":"m1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","corrects":1,"place":"school","team":"-","partner":"none"}',
+    ),
+    (
+        Confirmed(key="f1", level=2, occurred_at=MORNING, actor="cb03", corrects=7),
+        b'{"type":"entry.confirmed.v1","key":"f1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb03","corrects":7}',
     ),
     (
         UnitOpened(

@@ -16,9 +16,14 @@ import psycopg
 from ledger.database import Database
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
-EVENTS = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked")
-WAITING = {"collected": "awaiting_approval", "approved": "awaiting_activation"}
-MEASURES = (*EVENTS, *WAITING.values())
+EVENTS = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked", "withdrawn")
+WAITING = {
+    "collected": ("awaiting_approval",),
+    "approved": ("awaiting_activation",),
+    "notified": ("awaiting_activation", "awaiting_notified"),
+}
+MEASURES = (*EVENTS, "awaiting_approval", "awaiting_activation")
+COUNTS = (*MEASURES, "awaiting_long", "awaiting_notified")
 
 
 class Where(NamedTuple):
@@ -83,22 +88,76 @@ def tree_of(rows: Iterable[Row]) -> Tree:
 def count(rows: Iterable[Row]) -> Counts:
     """Return the counts of events, and of what waits when all of them have happened."""
     counts: Counts = Counter()
-    waiting: dict[tuple[object, int], tuple[str, Where] | None] = {}
-    collectors: dict[tuple[object, int], str] = {}
+    streams: dict[object, list[dict]] = {}
     for _, stream, topic, state in rows:
-        if topic.startswith("unit."):
+        if not topic.startswith("unit."):
+            streams.setdefault(stream, []).append({**json.loads(state), "type": topic.split(".")[1]})
+    for entries in streams.values():
+        for level in (1, 2):
+            counts.update(_of_level([event for event in what_stands(entries) if event["level"] == level]))
+    return counts
+
+
+def what_stands(entries: list[dict]) -> list[dict]:
+    """Return the steps of a dossier that stand, as corrected, in order."""
+    later = dict(enumerate(entries, 1))
+
+    def about(version: int, kind: str) -> list[int]:
+        return [v for v, e in later.items() if e["type"] == kind and e["corrects"] == version]
+
+    def stands(version: int) -> bool:
+        return not any(in_force(void) is not None for void in about(version, "voided"))
+
+    def in_force(version: int) -> int | None:
+        """Since which version a correction counts."""
+        if not stands(version):
+            return None
+        if not later[version].get("asked"):
+            return version
+        return min((confirm for confirm in about(version, "confirmed") if stands(confirm)), default=None)
+
+    steps = []
+    for version, entry in later.items():
+        if "corrects" in entry or not stands(version):
             continue
-        event = json.loads(state)
-        measure = topic.split(".")[1]
-        where = where_of(event)
-        counts[measure, where] += 1
-        account = stream, event["level"]
-        if measure == "collected":
-            collectors[account] = where.unit
-        waiting[account] = (
-            (WAITING[measure], where._replace(unit=collectors[account])) if measure in WAITING else None
-        )
-    counts.update(found for found in waiting.values() if found is not None)
+        step = dict(entry)
+        for kind in ("reassigned", "amended"):
+            counting = sorted((in_force(v), v) for v in about(version, kind) if in_force(v) is not None)
+            for _, v in counting:
+                told = {
+                    name: later[v][name]
+                    for name in ("place", "partner", "unit", "unit_id")
+                    if name in later[v]
+                }
+                step |= told
+        steps.append(step)
+    return steps
+
+
+def _of_level(steps: list[dict]) -> Counts:
+    counts: Counts = Counter()
+    collector = ""
+    waits: list[tuple[str, Where]] = []
+    locked: list[tuple[str, Where]] = []
+    for step in steps:
+        kind = step["type"]
+        if kind == "collected":
+            collector = step["unit_id"]
+        elif "unit" not in step:
+            # Without a unit of its own it counts wherever the collection has gone.
+            step["unit_id"] = collector
+        where = where_of(step)
+        counts[kind, where] += 1
+        if kind == "locked":
+            locked, waits = waits, []
+        elif kind == "unlocked":
+            waits, locked = locked, []
+        else:
+            measures = list(WAITING.get(kind, ()))
+            if step.get("card", "valid") != "valid":
+                measures.append("awaiting_long")
+            waits = [(measure, where._replace(unit=collector)) for measure in measures]
+    counts.update(waits)
     return counts
 
 
@@ -140,6 +199,8 @@ def expect(
     rows: dict[object, Counter[str]] = {}
     total: Counter[str] = Counter()
     for (measure, where), number in counts.items():
+        if measure not in MEASURES:
+            continue
         if (units is not None and where.unit not in units) or level not in (None, where.level):
             continue
         asked = from_day <= where.day <= to_day
@@ -166,9 +227,9 @@ def tables_of(database: Database) -> dict[str, Counts]:
             "month": "unit_id::text, level, month, NULL, NULL, NULL",
         }.items():
             counts = grains[grain] = Counter()
-            query = f"SELECT {fields}, {', '.join(MEASURES)} FROM unit_totals_{grain}"
+            query = f"SELECT {fields}, {', '.join(COUNTS)} FROM unit_totals_{grain}"
             for row in connection.execute(query).fetchall():
-                for measure, number in zip(MEASURES, row[6:], strict=True):
+                for measure, number in zip(COUNTS, row[6:], strict=True):
                     counts[measure, Where(*row[:6])] += number
     return {grain: Counter({key: n for key, n in counts.items() if n}) for grain, counts in grains.items()}
 

@@ -8,8 +8,27 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from random import Random
 
-from ledger import Activate, AnyCommand, Approve, Collect, Ledger, Receipt, Reject
-from ledger.commands import PARTNERS, PLACES, REJECTION_REASONS
+from ledger import (
+    Activate,
+    Amend,
+    AnyCommand,
+    Approve,
+    Collect,
+    Confirm,
+    Ledger,
+    Lock,
+    Notify,
+    Reassign,
+    Receipt,
+    Refusal,
+    Reject,
+    Unlock,
+    Void,
+    Withdraw,
+)
+from ledger.commands import CARDS, PARTNERS, PLACES
+from ledger.errors import CorrectionError, UnitError
+from ledger.reasons import DEFAULT_REASONS
 
 PROVINCE = "38"
 DISTRICTS = ("380", "401", "384")
@@ -25,7 +44,8 @@ _EDGES = (
 )
 _VIETNAM = timezone(timedelta(hours=7))
 _OFFSETS = (_VIETNAM, _VIETNAM, UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=14)))
-_PLACES, _PARTNERS, _REASONS = sorted(PLACES), sorted(PARTNERS), sorted(REJECTION_REASONS)
+_PLACES, _PARTNERS = sorted(PLACES), sorted(PARTNERS)
+_CARDS = (*sorted(CARDS), "", "")
 
 
 def commands(seed: int, dossiers: int) -> list[AnyCommand]:
@@ -58,23 +78,47 @@ def _life(chance: Random, citizen: str, level: int) -> Iterator[AnyCommand]:
             **fields,
         )
 
+    def reason(type_: str) -> str:
+        return chance.choice(sorted(DEFAULT_REASONS.of(type_)))
+
     number = 0
     while True:
-        yield step(Collect, unit=chance.choice(UNITS))
+        yield step(Collect, unit=chance.choice(UNITS), card=chance.choice(_CARDS))
         if chance.random() < 0.15:
             return
         at = _later(chance, at)
         answering = chance.choice((*UNITS, *[""] * 20))
         if chance.random() < 0.75:
             yield step(Approve, unit=answering)
-            break
-        yield step(Reject, unit=answering, reason=chance.choice(_REASONS))
+            if chance.random() < 0.4:
+                at = _later(chance, at)
+                yield step(Notify, unit=answering)
+            if chance.random() < 0.8:
+                break
+            at = _later(chance, at)
+            yield step(Withdraw, unit=answering, reason=reason("withdrawn"))
+        else:
+            yield step(Reject, unit=answering, reason=reason("rejected"))
         if chance.random() < 0.3:
             return
         at = _later(chance, at)
+    if chance.random() < 0.2:
+        at = _later(chance, at)
+        yield step(Lock, unit=chance.choice(UNITS), reason="death")
+        if chance.random() < 0.3:
+            return
+        at = _later(chance, at)
+        yield step(Unlock, unit=chance.choice(UNITS), reason=reason("unlocked"))
     if chance.random() < 0.8:
         at = _later(chance, at)
         yield step(Activate, unit=chance.choice(UNITS))
+        while chance.random() < 0.2:
+            at = _later(chance, at)
+            yield step(Lock, unit=chance.choice(UNITS), reason=reason("locked"))
+            if chance.random() < 0.3:
+                return
+            at = _later(chance, at)
+            yield step(Unlock, unit=chance.choice(UNITS), reason=reason("unlocked"))
 
 
 def _instant(chance: Random, first: date) -> datetime:
@@ -101,3 +145,54 @@ def record(ledger: Ledger, reports: Sequence[AnyCommand], *, seed: int = 1, batc
         position = max(position, *(outcome.position for outcome in outcomes))
         done += len(batch)
     return position
+
+
+def correct(ledger: Ledger, reports: Sequence[AnyCommand], *, seed: int = 1, corrections: int = 300) -> int:
+    """Correct recorded reports at random, and corrections too; return how many were lawful."""
+    chance = Random(seed)
+    done = 0
+    entries = [(reports[index], 0) for index in range(len(reports))]
+    versions: dict[str, int] = {}
+    for index, (report, _) in enumerate(entries):
+        versions[report.citizen] = versions.get(report.citizen, 0) + 1
+        entries[index] = (report, versions[report.citizen])
+    while done < corrections:
+        batch = [
+            _correction(chance, *chance.choice(entries), key=f"x{seed}-{done}-{number}", last=versions)
+            for number in range(20)
+        ]
+        for report, outcome in zip(batch, ledger.record_many(batch), strict=True):
+            if isinstance(outcome, Refusal):
+                assert isinstance(outcome.error, CorrectionError | UnitError), outcome
+                continue
+            versions[report.citizen] = outcome.version
+            entries.append((report, outcome.version))
+            done += 1
+    return done
+
+
+def _correction(
+    chance: Random, report: AnyCommand, version: int, *, key: str, last: dict[str, int]
+) -> AnyCommand:
+    kind = chance.choice((Void, Void, Reassign, Reassign, Amend, Confirm))
+    # Mostly about the entry, at times about the last one, which is the one that can be voided.
+    about = version if chance.random() < 0.6 else last[report.citizen]
+    fields: dict[str, object] = {
+        Void: {"reason": "mistyped"},
+        Reassign: {"unit": chance.choice(UNITS)},
+        Amend: {
+            "place": chance.choice(_PLACES),
+            "partner": chance.choice((*_PARTNERS, "")),
+            "team": chance.choice(("", "t1", "-")),
+        },
+        Confirm: {},
+    }[kind]
+    return kind(
+        key=key,
+        citizen=report.citizen,
+        level=report.level,
+        occurred_at=datetime.combine(LAST, time(9), _VIETNAM),
+        actor=chance.choice(("th-1", "th-2")),
+        corrects=about,
+        **fields,
+    )

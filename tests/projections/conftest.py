@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ledger import Ledger
+from ledger import Ledger, Policy
 from ledger.database import Database
 from ledger.identities import Identities
 from projections import Runner, Totals, TotalsQuery
@@ -45,7 +45,7 @@ class Campaign(NamedTuple):
 
 @pytest.fixture(scope="session")
 def campaign(server: Server, units_template: str) -> Iterator[Campaign]:
-    """About 4,000 events, recorded by two writers in random batches while a runner followed."""
+    """Some 6,000 events, recorded by two writers in random batches while a runner followed; some of them corrected."""
     name = server.create(units_template)
     database = server.database(name)
     with Ledger(database, Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
@@ -55,8 +55,18 @@ def campaign(server: Server, units_template: str) -> Iterator[Campaign]:
         # A dossier's reports stay with one writer, in their order.
         halves = [[report for report in reports if int(report.citizen) % 2 == parity] for parity in (0, 1)]
         with Runner(ledger), ThreadPoolExecutor(2) as pool:
-            positions = list(pool.map(lambda half: campaigns.record(ledger, half, seed=len(half)), halves))
-            totals.read(TotalsQuery(), after=max(positions), wait_seconds=20)
+            list(pool.map(lambda half: campaigns.record(ledger, half, seed=len(half)), halves))
+            campaigns.correct(ledger, halves[0], corrections=200)
+            with_four_eyes = Ledger(
+                database,
+                Identities(lookup=bytes(32), wrap=bytes(32)),
+                policy=Policy(four_eyes=True),
+                now=Clock(),
+            )
+            with with_four_eyes:
+                with_four_eyes.tree()
+                campaigns.correct(with_four_eyes, halves[1], seed=2, corrections=400)
+            totals.read(TotalsQuery(), after=ledger.head().position, wait_seconds=20)
         rows = by_hand.rows_of(database)
         yield Campaign(ledger, totals, rows, by_hand.count(rows), by_hand.tree_of(rows))
     server.drop(name)

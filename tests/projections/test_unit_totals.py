@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from ledger import Activate, Approve, Collect, Reject
 from ledger.commands import PARTNERS, PLACES
-from ledger.dossier import Dossier, Placing, decide, evolve
+from ledger.decisions import Placing, decide
+from ledger.dossier import Dossier, evolve
 from ledger.events import AnyEvent, Recorded, UnitOpened
 from ledger.store import encode
 from ledger.units import Unit
 from projections.errors import PoisonEventError
-from projections.unit_totals import MEASURES, fold
+from projections.unit_totals import COUNTS, fold
 from tests.projections import by_hand
 
 COLLECTING, ANOTHER = UUID(int=0xC0), UUID(int=0xA0)
@@ -38,7 +39,13 @@ class Life:
         file = self.dossiers.setdefault(dossier, Dossier(UUID(int=dossier)))
         fields |= {"reason": "photo"} if kind is Reject else {}
         command = kind(
-            key=str(file.version), citizen="0" * 12, level=level, occurred_at=at, actor="o", **fields
+            key=str(file.version),
+            citizen="0" * 12,
+            level=level,
+            occurred_at=at,
+            actor="o",
+            unit="as sent" if unit else "",
+            **fields,
         )
         event = decide(file, command, Placing(unit))
         self.dossiers[dossier] = file = evolve(file, event)
@@ -56,7 +63,7 @@ def deltas(log) -> dict:
     told = {}
     for (unit, _, day, _, *rest), counts in fold(log).items():
         row = told.setdefault((UUID(int=unit), day.isoformat(), *rest), Counter())
-        row.update({measure: n for measure, n in zip(MEASURES, counts, strict=True) if n})
+        row.update({measure: n for measure, n in zip(COUNTS, counts, strict=True) if n})
     return {
         cell: {measure: n for measure, n in row.items() if n}
         for cell, row in told.items()
@@ -186,7 +193,7 @@ def test_levels_apart():
         1: {"collected": 1, "approved": 1, "awaiting_activation": 1},
         2: {"collected": 1, "awaiting_approval": 1},
     } == {
-        cell[1]: {measure: n for measure, n in zip(MEASURES, counts, strict=True) if n}
+        cell[1]: {measure: n for measure, n in zip(COUNTS, counts, strict=True) if n}
         for cell, counts in folded.items()
     }
 
@@ -196,7 +203,7 @@ def test_day_of_recording():
     life = Life()
     life.report(Collect, DAYS_LATER[0], learnt=datetime.fromisoformat("2024-10-01T16:59:59+00:00"))
     life.report(Approve, DAYS_LATER[1], learnt=datetime.fromisoformat("2024-10-02T17:00:00+00:00"))
-    awaiting = MEASURES.index("awaiting_approval")
+    awaiting = COUNTS.index("awaiting_approval")
 
     assert {(date(2024, 10, 1), 1), (date(2024, 10, 3), -1)} == {
         (cell[3], counts[awaiting]) for cell, counts in fold(life.log).items() if counts[awaiting]
@@ -305,7 +312,7 @@ def test_a_log_cut_anywhere(wishes, cut):
     added: dict = {}
     for part in (fold(log[:cut]), fold(log[cut:])):
         for cell, counts in part.items():
-            before = added.get(cell, [0] * len(MEASURES))
+            before = added.get(cell, [0] * len(COUNTS))
             added[cell] = [a + b for a, b in zip(before, counts, strict=True)]
 
     assert fold(log) == added
@@ -318,7 +325,7 @@ def test_any_log(wishes):
     log = lawful(wishes)
     told = Counter()
     for (unit, level, day, _, *rest), counts in fold(log).items():
-        for measure, number in zip(MEASURES, counts, strict=True):
+        for measure, number in zip(COUNTS, counts, strict=True):
             told[measure, by_hand.Where(str(UUID(int=unit)), level, day, *rest)] += number
     rows = [
         (entry.position, entry.originator_id, entry.event.__struct_config__.tag, encode(entry.event))
