@@ -3,7 +3,20 @@
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from ledger import Activate, Approve, Collect, Reject
+from ledger import (
+    Activate,
+    Amend,
+    Approve,
+    Collect,
+    Confirm,
+    Lock,
+    Notify,
+    Reassign,
+    Reject,
+    Unlock,
+    Void,
+    Withdraw,
+)
 from ledger.commands import Command
 
 CITIZEN = "038090001234"
@@ -35,6 +48,45 @@ def reject(**fields: Any) -> Reject:
 
 def activate(**fields: Any) -> Activate:
     return report(Activate, **{"key": "k1", "occurred_at": MONDAY + 2 * DAY, "unit": UNIT, **fields})
+
+
+def notify(**fields: Any) -> Notify:
+    return report(Notify, **{"key": "n1", "occurred_at": MONDAY + 2 * DAY, **fields})
+
+
+def withdraw(**fields: Any) -> Withdraw:
+    return report(Withdraw, **{"key": "w1", "occurred_at": MONDAY + 2 * DAY, "reason": "face", **fields})
+
+
+def lock(**fields: Any) -> Lock:
+    at = MONDAY + 3 * DAY
+    return report(Lock, **{"key": "l1", "occurred_at": at, "unit": UNIT, "reason": "death", **fields})
+
+
+def unlock(**fields: Any) -> Unlock:
+    at = MONDAY + 4 * DAY
+    return report(Unlock, **{"key": "u1", "occurred_at": at, "unit": UNIT, "reason": "other", **fields})
+
+
+def correction(command_class: type[Command], /, **fields: Any) -> Any:
+    """Made by another officer, a week later."""
+    return report(command_class, **{"occurred_at": MONDAY + 7 * DAY, "actor": "cb02", **fields})
+
+
+def void(**fields: Any) -> Void:
+    return correction(Void, **{"key": "v1", "reason": "mistyped", **fields})
+
+
+def reassign(**fields: Any) -> Reassign:
+    return correction(Reassign, **{"key": "s1", "unit": OTHER_UNIT, **fields})
+
+
+def amend(**fields: Any) -> Amend:
+    return correction(Amend, **{"key": "m1", "place": "school", **fields})
+
+
+def confirm(**fields: Any) -> Confirm:
+    return correction(Confirm, **{"key": "f1", **fields})
 
 
 def a_life(**fields: Any) -> list[Any]:

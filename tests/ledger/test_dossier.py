@@ -1,39 +1,65 @@
 """What a dossier allows, told as given events, when a wish, then an event or a refusal."""
 
 from datetime import datetime, timedelta
-from itertools import count
+from pathlib import Path
+from typing import get_args
 from uuid import UUID
 
+import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from ledger import Activated, Approved, Collected, LedgerError, Rejected
-from ledger.commands import Collect
+from ledger import Activated, Approved, Collected, Lock, Rejected
+from ledger.commands import COMMANDS, Collect, CorrectionCommand
 from ledger.decisions import Placing, as_sent, decide, differences
-from ledger.dossier import Dossier, evolve, replay
-from ledger.errors import (
-    AlreadyActiveError,
-    AlreadyApprovedError,
-    AlreadyCollectedError,
-    NotApprovedError,
-    NotCollectedError,
-    OutOfOrderError,
-    StateError,
+from ledger.dossier import Dossier, evolve
+from ledger.errors import OutOfOrderError, StateError
+from ledger.events import Stand, State
+from ledger.reasons import DEFAULT_REASONS
+from tests.ledger.reports import (
+    DAY,
+    MONDAY,
+    OTHER_UNIT,
+    UNIT,
+    VIETNAM,
+    activate,
+    amend,
+    approve,
+    collect,
+    confirm,
+    lock,
+    notify,
+    reassign,
+    reject,
+    unlock,
+    void,
+    withdraw,
 )
-from ledger.events import Stand
-from tests.ledger.reports import DAY, MONDAY, UNIT, VIETNAM, activate, approve, collect, reject
 
 ID = UUID(int=1)
 HERE, THERE = UUID(int=0xA), UUID(int=0xB)
 SECOND = timedelta(seconds=1)
 
 
+ASKED = object()
+"""From here on corrections need another officer."""
+
+
+def placing(wish, *, at: UUID = HERE, four_eyes: bool = False) -> Placing:
+    """What the ledger would look up for a wish; the other code is another unit."""
+    unit = getattr(wish, "unit", "")
+    ground = DEFAULT_REASONS.of("locked")[wish.reason] if isinstance(wish, Lock) else None
+    return Placing(
+        {"": None, OTHER_UNIT: THERE}.get(unit, at),
+        before_activation=bool(ground and ground.before_activation),
+        four_eyes=four_eyes,
+    )
+
+
 def dossier_after(*wishes, at: UUID = HERE) -> Dossier:
     """A dossier in which all the wishes came true at one unit."""
     dossier = Dossier(ID)
     for wish in wishes:
-        dossier = evolve(dossier, decide(dossier, wish, Placing(at if wish.unit else None)))
+        dossier = evolve(dossier, decide(dossier, wish, placing(wish, at=at)))
     return dossier
 
 
@@ -148,77 +174,124 @@ def test_levels_do_not_wait_for_each_other():
     assert 1 == event.level
 
 
+# The tables of docs/life-cycle.md.
+
+LATER = MONDAY + 5 * DAY
 STATES = {
     "nothing": (),
     "collected": (collect(),),
     "rejected": (collect(), reject()),
     "approved": (collect(), approve()),
+    "notified": (collect(), approve(), notify()),
+    "withdrawn": (collect(), approve(), withdraw()),
     "activated": (collect(), approve(), activate()),
+    "locked before activation": (collect(), approve(), lock()),
+    "locked after activation": (collect(), approve(), activate(), lock()),
 }
-LATER = MONDAY + 5 * DAY
 WISHES = {
     "collected": collect(key="x", occurred_at=LATER),
     "approved": approve(key="x", occurred_at=LATER),
     "rejected": reject(key="x", occurred_at=LATER),
+    "notified": notify(key="x", occurred_at=LATER),
+    "withdrawn": withdraw(key="x", occurred_at=LATER),
     "activated": activate(key="x", occurred_at=LATER),
+    "locked (death)": lock(key="x", occurred_at=LATER),
+    "locked (holder_request)": lock(key="x", occurred_at=LATER, reason="holder_request"),
+    "unlocked": unlock(key="x", occurred_at=LATER),
 }
-LAW = {
-    ("nothing", "collected"): None,
-    ("nothing", "approved"): NotCollectedError,
-    ("nothing", "rejected"): NotCollectedError,
-    ("nothing", "activated"): NotApprovedError,
-    ("collected", "collected"): AlreadyCollectedError,
-    ("collected", "approved"): None,
-    ("collected", "rejected"): None,
-    ("collected", "activated"): NotApprovedError,
-    ("rejected", "collected"): None,
-    ("rejected", "approved"): NotCollectedError,
-    ("rejected", "rejected"): NotCollectedError,
-    ("rejected", "activated"): NotApprovedError,
-    ("approved", "collected"): AlreadyCollectedError,
-    ("approved", "approved"): AlreadyApprovedError,
-    ("approved", "rejected"): AlreadyApprovedError,
-    ("approved", "activated"): None,
-    ("activated", "collected"): AlreadyCollectedError,
-    ("activated", "approved"): AlreadyApprovedError,
-    ("activated", "rejected"): AlreadyApprovedError,
-    ("activated", "activated"): AlreadyActiveError,
+CORRECTED = {
+    "none of that version and level": ((collect(), approve()), 3),
+    "a step that no later one needs": ((collect(), approve()), 2),
+    "a step that a later one needs": ((collect(), approve()), 1),
+    "a step that counts like that already": ((collect(unit=OTHER_UNIT, place="school"),), 1),
+    "a step that was voided": ((collect(), approve(), void(corrects=2)), 2),
+    "a correction that counts": ((collect(), reassign(corrects=1)), 2),
+    "a correction that was asked": ((collect(), ASKED, reassign(corrects=1, actor="cb01")), 2),
+    "a correction that the same officer asked": ((collect(), ASKED, reassign(corrects=1, actor="CB02")), 2),
 }
 
 
-@pytest.mark.parametrize(("state", "wish"), [(state, wish) for state in STATES for wish in WISHES])
-def test_law(state, wish):
-    """Every state meets every wish; what is lawful on one level is judged by that level alone."""
+def table(heading: str) -> dict[tuple[str, str], str]:
+    """Return the cells of a table of the page, by row and column."""
+    page = (Path(__file__).parents[2] / "docs" / "life-cycle.md").read_text(encoding="utf-8")
+    lines = [line for line in page.split(f"## {heading}")[1].split("## ")[0].splitlines() if line[:1] == "|"]
+    header, _, *rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    return {(row[0], column): cell for row in rows for column, cell in zip(header[1:], row[1:], strict=True)}
+
+
+STEPS_TABLE = table("Every state, every step")
+CORRECTIONS_TABLE = table("Every correction")
+
+
+def test_tables_are_whole():
+    """Every state meets every step, every kind of entry every correction; and all that there is stands there."""
+    assert {(state, wish) for state in STATES for wish in WISHES} == set(STEPS_TABLE)
+    columns = {column.split()[0] for _, column in (*STEPS_TABLE, *CORRECTIONS_TABLE)}
+    assert set(COMMANDS) == columns
+    assert {entry for entry, _ in CORRECTIONS_TABLE} == set(CORRECTED)
+    assert set(get_args(State)) == {state.split()[0] for state in STATES} - {"nothing"}
+    # Each of the refusals there are is told, but for the order of time.
+    told = {cell for cell in (*STEPS_TABLE.values(), *CORRECTIONS_TABLE.values()) if cell[:1] != "→"}
+    classes = [StateError]
+    for error in classes:
+        classes += error.__subclasses__()
+    assert {error.code for error in classes} - {"state", "correction", "out_of_order"} == told
+
+
+@pytest.mark.parametrize(("state", "wish"), STEPS_TABLE, ids=" ".join)
+def test_every_state_and_step(state, wish):
+    """As docs/life-cycle.md says; what is lawful on one level is judged by that level alone."""
     others = [
-        type(step)(**{**fields(step), "level": 1, "key": f"o{n}"})
-        for n, step in enumerate(STATES["activated"])
+        msgspec.structs.replace(step, level=1, key=f"o{n}") for n, step in enumerate(STATES["activated"])
     ]
     for dossier in (dossier_after(*STATES[state]), dossier_after(*others, *STATES[state])):
-        expected = LAW[state, wish]
-        if expected is None:
-            assert wish == decide(dossier, WISHES[wish], Placing(HERE)).TYPE
-        else:
-            with pytest.raises(StateError) as caught:
-                decide(dossier, WISHES[wish], Placing(HERE))
-            assert expected is type(caught.value)
+        told = STEPS_TABLE[state, wish]
+        command = WISHES[wish]
+        if told[:1] != "→":
+            with pytest.raises(StateError, match="level 2 of this dossier") as caught:
+                decide(dossier, command, placing(command))
+            assert told == caught.value.code
+            continue
+        event = decide(dossier, command, placing(command))
+        assert wish.split()[0] == event.TYPE
+        assert told == f"→ {evolve(dossier, event).levels[2].state}"
 
 
-def fields(command) -> dict:
-    return {name: getattr(command, name) for name in command.__struct_fields__}
+@pytest.mark.parametrize(("entry", "correction"), CORRECTIONS_TABLE, ids=" ".join)
+def test_every_entry_and_correction(entry, correction):
+    """As docs/life-cycle.md says."""
+    steps, version = CORRECTED[entry]
+    four_eyes = ASKED in steps
+    dossier = Dossier(ID)
+    for step in steps:
+        if step is not ASKED:
+            eyes = four_eyes and isinstance(step, CorrectionCommand)
+            dossier = evolve(dossier, decide(dossier, step, placing(step, four_eyes=eyes)))
+    wish = {"voided": void, "reassigned": reassign, "amended": amend, "confirmed": confirm}[correction]
+    command = wish(key="x", corrects=version)
+    told = CORRECTIONS_TABLE[entry, correction]
+    if told[:1] == "→":
+        assert told == f"→ {decide(dossier, command, placing(command)).TYPE}"
+        return
+    with pytest.raises(StateError) as caught:
+        decide(dossier, command, placing(command))
+    assert told == caught.value.code
 
 
 @pytest.mark.parametrize(
-    ("state", "wish"), [pair for pair, error in LAW.items() if error is None and pair[0] != "nothing"]
+    ("state", "wish"),
+    [pair for pair, told in STEPS_TABLE.items() if told[:1] == "→" and pair[0] != "nothing"],
+    ids=" ".join,
 )
 def test_nothing_happens_before_the_last_standing_event(state, wish):
     """The same instant is allowed, in any offset: forms are stamped to the minute."""
     dossier = dossier_after(*STATES[state])
     last = dossier.levels[2].occurred_at
-    same = type(WISHES[wish])(**{**fields(WISHES[wish]), "occurred_at": last.astimezone(VIETNAM)})
-    assert wish == decide(dossier, same, Placing(HERE)).TYPE
-    before = type(same)(**{**fields(same), "occurred_at": last - timedelta(microseconds=1)})
+    same = msgspec.structs.replace(WISHES[wish], occurred_at=last.astimezone(VIETNAM))
+    assert wish.split()[0] == decide(dossier, same, placing(same)).TYPE
+    before = msgspec.structs.replace(same, occurred_at=last - timedelta(microseconds=1))
     with pytest.raises(OutOfOrderError) as caught:
-        decide(dossier, before, Placing(HERE))
+        decide(dossier, before, placing(before))
     assert (before.occurred_at, last) == (caught.value.occurred_at, caught.value.last_at)
 
 
@@ -231,9 +304,9 @@ def test_an_activation_after_years():
 def test_decisions_change_nothing():
     """A decision is a value; only evolving makes the next dossier, and the old one stays as it was."""
     dossier = dossier_after(collect())
-    before = (dossier.version, dict(dossier.levels), dict(dossier.keys), dossier.types)
+    before = (dossier.entries, dict(dossier.levels), dict(dossier.keys), dossier.types)
     evolve(dossier, decide(dossier, approve(), Placing(None)))
-    assert before == (dossier.version, dossier.levels, dossier.keys, dossier.types)
+    assert before == (dossier.entries, dossier.levels, dossier.keys, dossier.types)
 
 
 def test_a_key_twice_in_the_log_is_a_bug():
@@ -288,65 +361,3 @@ def test_every_field_of_a_report_is_compared():
     """Should a command get a new field, the comparison must learn it."""
     compared = {*as_sent(collect()), "note", "citizen"}  # The citizen is compared by finding the dossier.
     assert set(Collect.__struct_fields__) == compared
-
-
-# Any sequence of wishes against a model.
-
-steps = st.tuples(
-    st.sampled_from(["collected", "approved", "rejected", "activated"]), st.integers(1, 2), st.integers(0, 3)
-)
-
-
-class Model:
-    """One person's account, written down as a clerk would: a list of what happened on each level."""
-
-    def __init__(self):
-        self.trail = {1: [], 2: []}
-
-    def allows(self, kind, level, time) -> bool:
-        trail = self.trail[level]
-        last = trail[-1][0] if trail else "nothing"
-        follows = {
-            "nothing": "collected",
-            "collected": "approved rejected",
-            "rejected": "collected",
-            "approved": "activated",
-            "activated": "",
-        }
-        return kind in follows[last].split() and (not trail or trail[-1][1] <= time)
-
-    def note(self, kind, level, time):
-        self.trail[level].append((kind, time))
-
-
-@settings(max_examples=300)
-@given(st.lists(steps, max_size=40))
-def test_any_history(wishes):
-    """Whatever is wished, in whatever order: the dossier agrees with the model, and so does its replay."""
-    makers = {"collected": collect, "approved": approve, "rejected": reject, "activated": activate}
-    dossier, model, events, keys = Dossier(ID), Model(), [], count()
-    now = 0
-    for kind, level, ahead in wishes:
-        # Mostly forward, at times a step back.
-        time = now + ahead - 1
-        at = MONDAY + timedelta(minutes=time)
-        wish = makers[kind](key=f"k{next(keys)}", level=level, occurred_at=at)
-        try:
-            event = decide(dossier, wish, Placing(HERE))
-        except LedgerError:
-            assert not model.allows(kind, level, time)
-            continue
-        assert model.allows(kind, level, time)
-        seen_before = any(kind == other for trail in model.trail.values() for other, _ in trail)
-        assert event.first != seen_before
-        model.note(kind, level, time)
-        now = max(now, time)
-        assert event.attempt == sum(kind == "collected" for kind, _ in model.trail[level])
-        dossier = evolve(dossier, event)
-        events.append(event)
-
-    assert {level: trail[-1][0] for level, trail in model.trail.items() if trail} == {
-        level: standing.state for level, standing in dossier.levels.items()
-    }
-    assert len(events) == dossier.version
-    assert dossier == replay(Dossier(ID), events)
