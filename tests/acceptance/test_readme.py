@@ -116,6 +116,13 @@ def test_library(place, tmp_path):
 
     assert ["[(1, 'collected'), (2, 'approved'), (3, 'activated')]", "589 1"] == printed.splitlines()
     assert len(block("library").splitlines()) <= 15
+    # The next block goes on where it ended.
+    snippet = (folder / "snippet.py").read_text(encoding="utf-8").splitlines()[0]
+    (folder / "snippet.py").write_text(f"{snippet}\n{block('mistakes')}", encoding="utf-8")
+    state, events = run(sys.executable, "snippet.py", cwd=folder, env=environment).splitlines()
+    assert "approved 14761" == state
+    told = "('collected', True, [5]), ('approved', True, []), ('activated', False, [4])"
+    assert f"[{told}, ('voided', True, []), ('reassigned', True, [])]" == events
 
 
 def test_curl(place):
