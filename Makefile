@@ -4,8 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO_FLAGS ?=
 KILLS ?= 30
+BENCH_FLAGS ?=
+STAGES ?= 100000,1000000,10000000
 
-.PHONY: demo test lint kills bench pins clean
+.PHONY: demo test lint kills bench bench-growth pins clean
 
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
@@ -21,8 +23,11 @@ lint: $(VENV)/test.stamp
 kills: $(VENV)/test.stamp ## the long form of the tests that kill an import, and the PostgreSQL under it
 	LEDGER_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest --timeout 3600 tests/acceptance/test_kill_import.py
 
-bench: $(VENV)/test.stamp ## prints the numbers of docs/performance.md for this machine
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/test.stamp ## measures the ledger beside what it is to be compared with, on this machine; see docs/performance.md
+	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+bench-growth: $(VENV)/test.stamp ## measures one log that grows to 11 million events; shorter: STAGES=100000,1000000
+	$(BIN)/python -m benchmarks.growth --stages $(STAGES) $(BENCH_FLAGS)
 
 pins: $(VENV)/test.stamp ## renews the pinned requirements
 	$(BIN)/pip install --quiet pip-tools

@@ -182,12 +182,11 @@ def measure(
         with step("import, projections following"):
             measure_following(home, path, results)
         path.unlink()
-        settle(postgres)
-        measure_live(home, draw(dossiers, seed=2), scale, repeats, results)
+        measure_live(postgres, draw(dossiers, seed=2), scale, repeats, results)
         measure_runner(home, "live", results)
         measure_one_row_commits(postgres, load_seconds, repeats, results)
         with step("questions over HTTP"):
-            measure_questions(home, _dossier_ids(ledger, rows), results)
+            measure_questions(home, _dossier_ids(ledger, rows), scale, results)
         settle(postgres)
         measure_load(ledger, home, load_seconds, repeats, results)
 

@@ -15,6 +15,7 @@ from ledger import Ledger
 
 CONNECTIONS = 64
 REQUESTS = 300
+"""How often a question is asked, in a run of full size."""
 QUESTIONS = {
     "totals": ("/v1/totals?unit=38", REQUESTS),
     "totals_days": ("/v1/totals?unit=38&from=2024-10-10&to=2024-12-05", REQUESTS),
@@ -35,8 +36,9 @@ def measure_load(ledger: Ledger, home: Path, seconds: int, repeats: int, results
     with serving(idle, home) as idle_url, serving(serve_command(home), home) as api_url:
         assert httpx.post(idle_url + _PATH, json={}).json() == {"said": "idle"}
         try:
-            for url in (idle_url, api_url):
-                post_load(url, _PATH, 1, CONNECTIONS)
+            if repeats > 1:
+                for url in (idle_url, api_url):
+                    post_load(url, _PATH, 1, CONNECTIONS)
             for repeat in range(repeats):
                 with step(f"HTTP, {CONNECTIONS} connections, {repeat + 1} of {repeats}"):
                     nothing = post_load(idle_url, _PATH, seconds, CONNECTIONS)
@@ -60,14 +62,19 @@ def measure_load(ledger: Ledger, home: Path, seconds: int, repeats: int, results
                 results.lack(key, str(missing))
 
 
-def measure_questions(home: Path, dossier_ids: Sequence[str], results: Results, *, suffix: str = "") -> None:
+def measure_questions(
+    home: Path, dossier_ids: Sequence[str], scale: float, results: Results, *, suffix: str = ""
+) -> None:
     """Ask one after the other; the client's own time is part of it."""
     with serving(serve_command(home), home) as url, httpx.Client(base_url=url) as client:
         for key, (address, count) in QUESTIONS.items():
-            _latency(results, f"get.{key}", suffix, client, [address] * count)
-        _latency(
-            results, "get.history", suffix, client, [f"/v1/dossiers/{one}/history" for one in dossier_ids]
-        )
+            _latency(results, f"get.{key}", suffix, client, [address] * _asked(count, scale))
+        histories = [f"/v1/dossiers/{one}/history" for one in dossier_ids[: _asked(REQUESTS, scale)]]
+        _latency(results, "get.history", suffix, client, histories)
+
+
+def _asked(count: int, scale: float) -> int:
+    return max(10, round(count * min(1, scale)))
 
 
 def _latency(results: Results, key: str, suffix: str, client: httpx.Client, addresses: Sequence[str]) -> None:

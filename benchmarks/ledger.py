@@ -10,9 +10,11 @@ from threading import Barrier
 from typing import Any
 
 from api.campaign import Row, write
+from benchmarks.server import settle, vacuum
 from benchmarks.table import Results, step
 from benchmarks.traffic import batches, commands_of, parted
 from ledger import AnyCommand, Ledger, Receipt, open_ledger
+from ledger.embedded import EmbeddedPostgres
 from ledger.importing import ImportResult, import_file
 from projections import Runner, Totals, open_totals
 
@@ -40,8 +42,10 @@ def import_rows(ledger: Ledger, path: Path) -> ImportResult:
         return import_file(ledger, file, refused_path=path.with_name("refused.csv"))
 
 
-def measure_live(home: Path, rows: Sequence[Row], scale: float, repeats: int, results: Results) -> int:
-    """Record a campaign's reports as live traffic and return the length of the log.
+def measure_live(
+    postgres: EmbeddedPostgres, rows: Sequence[Row], scale: float, repeats: int, results: Results
+) -> None:
+    """Record a campaign's reports as live traffic.
 
     The first part of the campaign is imported, the rest comes report by report, in the order of time.
     """
@@ -52,12 +56,15 @@ def measure_live(home: Path, rows: Sequence[Row], scale: float, repeats: int, re
     a_repeat = events(SINGLES) + sum(map(events, BATCHES.values())) + 2 * events(TOGETHER)
     start = len(rows) - repeats * a_repeat
     assert start > 0, "too few dossiers for so many repeats"
-    path = home / "before.csv"
+    path = postgres.home / "before.csv"
     write(rows[:start], path)
-    with fresh_ledger(home, "live") as ledger:
+    with fresh_ledger(postgres.home, "live") as ledger:
         open_totals(ledger)
         import_rows(ledger, path)
         path.unlink()
+        # A log that grew by live traffic has had its autovacuum.
+        vacuum(postgres)
+        settle(postgres)
         coming = iter(rows[start:])
 
         def take(count: int) -> list[Row]:
@@ -76,7 +83,6 @@ def measure_live(home: Path, rows: Sequence[Row], scale: float, repeats: int, re
                     spans = together(ledger, shares, 500)
                     took = max(ended for _, ended in spans) - min(began for began, _ in spans)
                     results.add(f"record_many.500.two_{how}", sum(map(len, shares)) / took)
-        return ledger.head().position
 
 
 def record_singly(ledger: Ledger, commands: Sequence[AnyCommand]) -> float:
