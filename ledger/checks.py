@@ -12,13 +12,14 @@ from typing import NoReturn
 
 from ledger.commands import (
     CARDS,
-    COMMANDS,
     PARTNERS,
     PLACES,
     Amend,
     AnyCommand,
     Collect,
+    Command,
     CorrectionCommand,
+    Reassign,
     StepCommand,
 )
 from ledger.errors import (
@@ -46,19 +47,7 @@ NOTE_CHARACTERS_MAX = 500
 VERSION_MAX = 1_000_000
 """More entries than any dossier will have."""
 
-_AT_A_UNIT = frozenset(("collected", "activated", "locked", "unlocked", "reassigned"))
-_WORDS = {
-    command: tuple(
-        (name, characters_max)
-        for name, characters_max in (
-            ("unit", UNIT_CHARACTERS_MAX),
-            ("team", TEAM_CHARACTERS_MAX),
-            ("residence_unit", UNIT_CHARACTERS_MAX),
-        )
-        if name in command.__struct_fields__
-    )
-    for command in COMMANDS.values()
-}
+_AT_A_UNIT = frozenset(("collected", "activated", "locked", "unlocked"))
 _WITH_REASON = frozenset(WITH_REASON)
 _is_citizen = re.compile(r"[0-9]{12}", re.ASCII).fullmatch
 _is_team = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
@@ -87,8 +76,10 @@ def check(command: AnyCommand, *, now: datetime, reasons: Reasons) -> None:
         raise LevelInvalidError(f"level must be 1 or 2, not {shown(str(command.level))}")
     _check_time(command.occurred_at, now)
     try:
-        _check_texts(command)
-        _check_choices(command)
+        if isinstance(command, StepCommand):
+            _check_step(command)
+        else:
+            _check_correction(command)
         if command.TYPE in _WITH_REASON:
             _check_reason(command, reasons)
     except (TypeError, AttributeError):
@@ -131,27 +122,63 @@ def _check_time(occurred_at: datetime, now: datetime) -> None:
         raise TimeInFutureError(occurred_at, now)
 
 
-def _check_texts(command: AnyCommand) -> None:
+def _check_step(command: StepCommand) -> None:
     try:
         many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
         many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
+        many_digits |= _word("unit", command.unit, UNIT_CHARACTERS_MAX)
+        many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
+        many_digits |= _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX)
         many_digits |= _note(command.note)
-        for name, characters_max in _WORDS[type(command)]:
-            many_digits |= _word(name, getattr(command, name), characters_max)
     except FieldInvalidError:
         _check_own_number(command)
         raise
     if many_digits:
         _check_own_number(command)
+    _check_given(command)
+    if not command.unit and command.TYPE in _AT_A_UNIT:
+        raise FieldMissingError("unit")
+    _check_choice("place", command.place, PLACES)
+    _check_choice("partner", command.partner, PARTNERS)
+    if isinstance(command, Collect):
+        _check_choice("card", command.card, CARDS)
+
+
+def _check_correction(command: CorrectionCommand) -> None:
+    try:
+        many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
+        many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
+        many_digits |= _note(command.note)
+        if isinstance(command, Reassign):
+            many_digits |= _word("unit", command.unit, UNIT_CHARACTERS_MAX)
+        elif isinstance(command, Amend):
+            many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
+    except FieldInvalidError:
+        _check_own_number(command)
+        raise
+    if many_digits:
+        _check_own_number(command)
+    _check_given(command)
+    # Not isinstance: True is 1 and 2.0 is 2, but neither can be read again from a stored event.
+    if type(command.corrects) is not int or not 1 <= command.corrects <= VERSION_MAX:
+        raise FieldInvalidError("corrects", "the version of an entry of this dossier, from 1")
+    if isinstance(command, Reassign) and not command.unit:
+        raise FieldMissingError("unit", "the one where the entry should have counted")
+    if isinstance(command, Amend):
+        _check_choice("place", command.place, PLACES)
+        _check_choice("partner", command.partner, PARTNERS)
+        if not (command.place or command.team or command.partner or command.note):
+            raise FieldMissingError("place", "an amendment changes place, team, partner or note")
+
+
+def _check_given(command: Command) -> None:
     if not command.key:
         raise FieldMissingError("key")
     if not command.actor:
         raise FieldMissingError("actor")
-    if command.TYPE in _AT_A_UNIT and not command.unit:  # type: ignore[union-attr]  # Those have one.
-        raise FieldMissingError("unit")
 
 
-def _check_own_number(command: AnyCommand) -> None:
+def _check_own_number(command: Command) -> None:
     """Find the citizen's own number however it is spaced or embedded."""
     for name in _TEXT_FIELDS:
         if command.citizen in _digits(getattr(command, name, "")):
@@ -214,22 +241,9 @@ def _digits(text: str) -> str:
     return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
-def _check_choices(command: AnyCommand) -> None:
-    if isinstance(command, StepCommand | Amend):
-        if command.place and command.place not in PLACES:
-            raise FieldInvalidError("place", f"must be one of {', '.join(sorted(PLACES))}")
-        if command.partner and command.partner not in PARTNERS:
-            raise FieldInvalidError("partner", f"must be one of {', '.join(sorted(PARTNERS))}")
-    if isinstance(command, Collect) and command.card and command.card not in CARDS:
-        raise FieldInvalidError("card", f"must be one of {', '.join(sorted(CARDS))}")
-    if isinstance(command, CorrectionCommand):
-        # Not isinstance: True is 1 and 2.0 is 2, but neither can be read again from a stored event.
-        if type(command.corrects) is not int or not 1 <= command.corrects <= VERSION_MAX:
-            raise FieldInvalidError("corrects", "the version of an entry of this dossier, from 1")
-        if isinstance(command, Amend) and not any(
-            (command.place, command.team, command.partner, command.note)
-        ):
-            raise FieldMissingError("place", "an amendment changes place, team, partner or note")
+def _check_choice(name: str, value: str, choices: frozenset[str]) -> None:
+    if value and value not in choices:
+        raise FieldInvalidError(name, f"must be one of {', '.join(sorted(choices))}")
 
 
 def _check_reason(command: AnyCommand, reasons: Reasons) -> None:

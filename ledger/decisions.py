@@ -350,38 +350,41 @@ def unit_at(dossier: Dossier, command: AnyCommand) -> datetime:
 
 def as_sent(command: AnyCommand) -> dict[str, Any]:
     """Return what every event repeats of its report, empty being the same as absent."""
-    sent: dict[str, Any] = {
+    if isinstance(command, StepCommand):
+        sent = {
+            "key": command.key,
+            "level": command.level,
+            "occurred_at": command.occurred_at,
+            "actor": command.actor,
+            "unit": command.unit or None,
+            "place": command.place or "other",
+            "team": command.team or None,
+            "partner": command.partner or "none",
+            "residence_unit": command.residence_unit or None,
+        }
+        if isinstance(command, Collect):
+            sent["card"] = command.card or "valid"
+        elif isinstance(command, (Reject, Withdraw, Lock, Unlock)):  # A union is made anew each time.
+            sent["reason"] = command.reason
+        return sent
+    sent = {
         "key": command.key,
         "level": command.level,
         "occurred_at": command.occurred_at,
         "actor": command.actor,
+        "corrects": command.corrects,
     }
-    if isinstance(command, StepCommand):
-        sent["unit"] = command.unit or None
-        sent["place"] = command.place or "other"
-        sent["team"] = command.team or None
-        sent["partner"] = command.partner or "none"
-        sent["residence_unit"] = command.residence_unit or None
     match command:
-        case Collect():
-            sent["card"] = command.card or "valid"
-        case Approve() | Activate() | Notify():
-            pass
-        case Reject() | Withdraw() | Lock() | Unlock():
-            sent["reason"] = command.reason
         case Void():
-            sent |= {"corrects": command.corrects, "reason": command.reason}
+            sent["reason"] = command.reason
         case Reassign():
-            sent |= {"corrects": command.corrects, "unit": command.unit}
+            sent["unit"] = command.unit
         case Amend():
-            sent |= {
-                "corrects": command.corrects,
-                "place": command.place or None,
-                "team": command.team or None,
-                "partner": command.partner or None,
-            }
+            sent["place"] = command.place or None
+            sent["team"] = command.team or None
+            sent["partner"] = command.partner or None
         case Confirm():
-            sent["corrects"] = command.corrects
+            pass
         case _:
             assert_never(command)
     return sent

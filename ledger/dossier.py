@@ -6,7 +6,6 @@ dossier; what may happen to one is decided in ``ledger/decisions.py``.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from functools import reduce
 from uuid import UUID
 
 import msgspec
@@ -257,18 +256,25 @@ def changes(before: Sequence[AnyDossierEvent], after: Sequence[AnyDossierEvent])
 def evolve(dossier: Dossier, event: AnyDossierEvent) -> Dossier:
     """Apply the dossier's next event. Events come from the log, so a misfit is a bug: assert."""
     assert event.key not in dossier.keys, (dossier.id, event.key)
+    if not isinstance(event, Step):
+        return replay(dossier, (event,))
     entries = (*dossier.entries, event)
-    keys = {**dossier.keys, event.key: len(entries)}
-    if isinstance(event, Step):
-        level = event.level
-        levels = {**dossier.levels, level: stand(dossier.levels.get(level), event)}
-        return Dossier(dossier.id, entries, levels, keys, dossier.types | {event.TYPE})
-    if event.asked:
-        return Dossier(dossier.id, entries, dossier.levels, keys, dossier.types)
-    steps = standing_steps(entries)
-    types = frozenset(step.TYPE for step in steps.values())
-    return Dossier(dossier.id, entries, levels_of(steps.values()), keys, types)
+    level, types = event.level, dossier.types
+    return Dossier(
+        dossier.id,
+        entries,
+        {**dossier.levels, level: stand(dossier.levels.get(level), event)},
+        {**dossier.keys, event.key: len(entries)},
+        types if event.TYPE in types else types | {event.TYPE},
+    )
 
 
 def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:
-    return reduce(evolve, events, dossier)
+    """Apply the dossier's next events; as ``evolve`` does one after the other, in less time."""
+    entries = (*dossier.entries, *events)
+    keys = {event.key: version for version, event in enumerate(entries, 1)}
+    assert len(keys) == len(entries), dossier.id
+    steps = [entry for entry in entries if isinstance(entry, Step)]
+    if len(steps) < len(entries):
+        steps = list(standing_steps(entries).values())
+    return Dossier(dossier.id, entries, levels_of(steps), keys, frozenset([step.TYPE for step in steps]))

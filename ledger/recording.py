@@ -12,7 +12,7 @@ import msgspec
 from ledger.business_time import business_day
 from ledger.commands import AnyCommand, Lock
 from ledger.decisions import Placing, decide, differences, unit_at
-from ledger.dossier import Dossier, evolve
+from ledger.dossier import Dossier, evolve, replay
 from ledger.errors import KeyConflictError, LedgerError, StateError, UnitError
 from ledger.events import AnyDossierEvent, Recorded, dossier_event, topic_of
 from ledger.identities import Identities, Sealed
@@ -129,9 +129,7 @@ class Desk:
             file = self.files[lookup]
             if len(found) == len(file.entries) and found[0].originator_id == file.stored.id:
                 continue
-            dossier = Dossier(found[0].originator_id)
-            for entry in found:
-                dossier = evolve(dossier, dossier_event(entry))
+            dossier = replay(Dossier(found[0].originator_id), map(dossier_event, found))
             file.entries, file.stored, file.key, file.sealed = found, dossier, keys[lookup], None
             changed.append(file)
         return changed
