@@ -29,7 +29,7 @@ from ledger.events import (
     Voided,
 )
 
-NONE = "-"
+NO_TEAM = "-"
 """In an amendment, a team that there was not."""
 WAITING: frozenset[State] = frozenset(("collected", "approved", "notified"))
 """The states in which a dossier waits: for its approval, then for its activation."""
@@ -192,7 +192,7 @@ def amend(step: AnyStep, amended: Amended) -> AnyStep:
         step,
         place=amended.place or step.place,
         partner=amended.partner or step.partner,
-        team=step.team if amended.team is None else None if amended.team == NONE else amended.team,
+        team=step.team if amended.team is None else None if amended.team == NO_TEAM else amended.team,
         note=amended.note or step.note,
     )
 

@@ -12,6 +12,7 @@ import msgspec
 from api.cli.common import DAY, Context, command
 from api.cli.output import Output
 from ledger import History, HistoryEvent
+from ledger.dossier import NO_TEAM
 from projections import TotalsAnswer, TotalsQuery
 from projections.totals import By
 from projections.unit_totals import MEASURES
@@ -141,7 +142,8 @@ def _tell_history(output: Output, found: History) -> None:
 
 
 def _details(event: HistoryEvent) -> Iterator[str]:
-    yield from filter(None, (event.place, event.team, event.card if event.card != "valid" else None))
+    team = "no team" if event.type == "amended" and event.team == NO_TEAM else event.team
+    yield from filter(None, (event.place, team, event.card if event.card != "valid" else None))
     yield from filter(None, (event.reason, event.note))
     if event.corrects is not None:
         yield f"of entry {event.corrects}"
