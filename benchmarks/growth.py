@@ -43,14 +43,14 @@ from benchmarks.table import (
     told,
     write_json,
 )
-from benchmarks.traffic import commands_of
-from ledger import Ledger
+from ledger import Ledger, read_report
 from ledger.embedded import EmbeddedPostgres
+from ledger.events import UNITS_STREAM
 from projections import catch_up, open_totals
 
 STAGES = "100000,1000000,10000000"
 FULL_SIZE_STAGE = 100_000
-EVENTS_A_DOSSIER = 2.83
+EVENTS_A_DOSSIER = 2.84
 APPENDS = 3
 """Runs of recording at each stage, each of dossiers of its own; the median counts."""
 APPENDED_MAX = 20_000
@@ -131,24 +131,24 @@ def check_room(home: Path, stages: Sequence[int]) -> None:
         raise click.UsageError(
             f"these stages take {dossiers:,} dossiers; a campaign has {DOSSIERS_MAX:,} at most"
         )
-    wanted, free = sum(stages) * DISK_BYTES_AN_EVENT + 4e9, shutil.disk_usage(home).free
+    wanted, free = sum(stages) * DISK_BYTES_AN_EVENT + 4_000_000_000, shutil.disk_usage(home).free
     if free < wanted:
         raise click.UsageError(
             f"{home} has {free / 1e9:.1f} GB free and this takes {wanted / 1e9:.1f}: "
             "name another place with --home, or fewer --stages"
         )
-    wanted, free = dossiers * MEMORY_BYTES_A_DOSSIER + 2e9, _available_bytes()
+    wanted, free = dossiers * MEMORY_BYTES_A_DOSSIER + 2_000_000_000, _available_bytes()
     if free < wanted:
         raise click.UsageError(
             f"{free / 1e9:.1f} GB of memory are free and drawing the campaign takes {wanted / 1e9:.1f}: fewer --stages"
         )
 
 
-def _available_bytes() -> float:
+def _available_bytes() -> int:
     for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure(postgres: EmbeddedPostgres, stages: Sequence[int], results: Results) -> None:
@@ -231,7 +231,7 @@ def _import(home: Path, stage: int, results: Results) -> None:
 
 def _append(ledger: Ledger, path: Path, stage: int, results: Results) -> None:
     with path.open(encoding="utf-8", newline="") as file:
-        commands = commands_of(tuple(row) for row in list(csv.reader(file))[1:])
+        commands = [read_report(fields) for fields in csv.DictReader(file)]
     began, ended = record(ledger, commands, BATCH)
     results.add(f"append.{stage}", len(commands) / (ended - began))
 
@@ -251,9 +251,11 @@ def _dossiers(postgres: EmbeddedPostgres, head: int) -> list[str]:
     """Return dossiers from all over the log."""
     chance = Random(head)
     positions = [chance.randint(1, head) for _ in range(2 * REQUESTS)]
-    query = "SELECT DISTINCT originator_id FROM ledger.events WHERE notification_id = ANY(%s) AND topic LIKE 'dossier.%%'"
+    query = "SELECT DISTINCT originator_id FROM ledger.events WHERE notification_id = ANY(%s) AND originator_id <> %s"
     with psycopg.connect(postgres.conninfo()) as connection:
-        found = sorted(str(dossier_id) for (dossier_id,) in connection.execute(query, [positions]))
+        found = sorted(
+            str(dossier_id) for (dossier_id,) in connection.execute(query, [positions, UNITS_STREAM])
+        )
     chance.shuffle(found)
     return found[:REQUESTS]
 

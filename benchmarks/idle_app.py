@@ -16,7 +16,8 @@ async def idle() -> dict[str, str]:
     return {"said": "idle"}
 
 
-def load_idle(_settings: server.ServeSettings) -> Litestar:
+def load_idle(settings: server.ServeSettings) -> Litestar:
+    assert settings.workers == 1
     return Litestar([idle], logging_config=None)
 
 

@@ -123,11 +123,10 @@ def show(lines: Sequence[Told], facts: dict[str, Any]) -> None:
             click.echo(f"{one.line.what:64} {'NOT MEASURED':>20} {aim:>12}  {one.note}")
         else:
             click.echo(f"{one.line.what:64} {_number(one.value) + ' ' + one.line.unit:>20} {aim:>12}  {met}")
-    met_all = [one.met for one in lines if one.met is not None]
+    aims = [one for one in lines if one.line.aim is not None]
     lacking = sum(one.value is None for one in lines)
-    click.echo(
-        f"\naims met: {sum(met_all)} of {len(met_all)}" + (f"; NOT MEASURED: {lacking} lines" * bool(lacking))
-    )
+    said = f"; NOT MEASURED: {lacking} lines" if lacking else ""
+    click.echo(f"\naims met: {sum(one.met is True for one in aims)} of {len(aims)}{said}")
 
 
 def write_json(path: Path, lines: Sequence[Told], facts: dict[str, Any]) -> None:

@@ -3,12 +3,13 @@
 In that order most reports of a batch belong to different dossiers, some new, some collected days before.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from api.campaign import COLUMNS, Campaign, Row, simulate
 from ledger import AnyCommand, read_report
 
+T = TypeVar("T")
 _CITIZEN = COLUMNS.index("citizen")
 
 
@@ -29,7 +30,5 @@ def parted(rows: Iterable[Row], parts: int) -> list[list[Row]]:
     return shares
 
 
-def batches(commands: Sequence[AnyCommand], size: int) -> Iterable[Sequence[AnyCommand]]:
-    rest = iter(commands)
-    while batch := list(islice(rest, size)):
-        yield batch
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
