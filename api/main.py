@@ -3,13 +3,20 @@
 import os
 import sys
 
+import click
+
 from api.cli import ledger_command
 from api.settings import read_settings
 
 
 def main() -> None:
     """Run the command line; the only place that reads the environment."""
-    settings = read_settings(os.environ, sys.argv[0])
+    try:
+        settings = read_settings(os.environ, sys.argv[0])
+    except ValueError as error:
+        wrong = click.UsageError(str(error))
+        wrong.show()
+        sys.exit(wrong.exit_code)
     sys.exit(ledger_command.main(obj=settings, prog_name="ledger", standalone_mode=True))
 
 

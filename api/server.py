@@ -28,8 +28,10 @@ from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler
 
 from api.app import create_app
-from ledger import Ledger, LedgerError, UnavailableError, open_ledger
+from ledger import Ledger, LedgerError, Policy, UnavailableError
+from ledger.application import Opening
 from ledger.embedded import EmbeddedPostgres
+from ledger.recording import DEFAULT_POLICY
 from projections import Runner, Totals, open_totals
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -73,6 +75,8 @@ class ServeSettings(msgspec.Struct, frozen=True):
     host: str
     port: int
     workers: int
+    policy: Policy = DEFAULT_POLICY
+    """Read once, by whoever starts us: a worker that is replaced later records by the same."""
 
     def __repr__(self) -> str:
         # The default would print the URL, which may hold a password.
@@ -182,11 +186,10 @@ def load_app(settings: ServeSettings) -> Litestar:
 def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
     # Whoever started us has opened it a moment ago. If it is away now, it comes back: should we end instead,
     # we would be replaced at once, again and again, and that ends the server.
+    opening = Opening(settings.url, settings.home, settings.schema, settings.key_file, settings.policy)
     while True:
         try:
-            ledger = open_ledger(
-                settings.url, home=settings.home, schema=settings.schema, key_file=settings.key_file
-            )
+            ledger = opening.open()
             try:
                 return ledger, open_totals(ledger)
             except BaseException:

@@ -61,7 +61,10 @@ def read_reasons(path: Path | None = None) -> Reasons:
         raise NotUtf8Error(f"{path} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from None
     except OSError as error:
         raise FileInvalidError(f"{path} cannot be read: {error.strerror}") from None
-    return parse_reasons(text)
+    try:
+        return parse_reasons(text)
+    except (FileEmptyError, FileInvalidError) as error:
+        raise type(error)(f"the list of reasons {path}: {error}") from None
 
 
 def parse_reasons(text: str) -> Reasons:

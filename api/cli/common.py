@@ -57,13 +57,28 @@ _OPTIONS = (
         help="The ledger's secret.  [default: ledger.key in the home; env var: LEDGER_KEY_FILE]",
     ),
     click.option(
+        "--reasons-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The reasons that reports may name, a CSV as ledger reasons --format csv prints it.  "
+        "[default: the package's list; env var: LEDGER_REASONS_FILE]",
+    ),
+    click.option(
+        "--four-eyes/--no-four-eyes",
+        default=None,
+        help="Whether a correction counts only once another officer has confirmed it.  "
+        "[default: no; env var: LEDGER_FOUR_EYES]",
+    ),
+    click.option(
         "--format",
         "form",
         type=click.Choice(["table", "json", "csv"]),
         help="How to answer.  [default: table]",
     ),
 )
-_GLOBAL = {"database", "home", "schema", "key_file", "form"}
+_SETTINGS = ("database", "home", "schema", "key_file", "reasons_file", "four_eyes")
+_PATHS = ("home", "key_file", "reasons_file")
+_GLOBAL = {*_SETTINGS, "form"}
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # Not generic in all versions allowed.
@@ -132,7 +147,12 @@ class Context(msgspec.Struct):
         try:
             with self.output.waiting("opening the ledger"):
                 ledger = open_ledger(
-                    settings.database, home=settings.home, schema=settings.schema, key_file=settings.key_file
+                    settings.database,
+                    home=settings.home,
+                    schema=settings.schema,
+                    key_file=settings.key_file,
+                    reasons_file=settings.reasons_file,
+                    four_eyes=settings.four_eyes,
                 )
         except ValueError as error:
             raise click.UsageError(str(error)) from None
@@ -157,13 +177,13 @@ def global_options(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
         context = click.get_current_context()
-        given = {name: kwargs.pop(name) for name in ("database", "home", "schema", "key_file")}
+        given = {name: kwargs.pop(name) for name in _SETTINGS}
         form = kwargs.pop("form")
         old = context.obj
         settings = old.settings if isinstance(old, Context) else old
         assert isinstance(settings, Settings)
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        for name in ("home", "key_file"):
+        for name in _PATHS:
             if name in changes:
                 changes[name] = changes[name].expanduser().absolute()
         output = Output(str(form)) if form else old.output if isinstance(old, Context) else Output("table")

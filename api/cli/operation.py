@@ -30,6 +30,7 @@ def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
     with context.ledger(make=True) as ledger:
         # Before the workers start: what is wrong is said here, once and clearly.
         open_totals(ledger)
+        policy = ledger.policy
     settings = context.settings
     try:
         serve_api(
@@ -41,6 +42,7 @@ def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
                 host=host,
                 port=port,
                 workers=workers,
+                policy=policy,
             ),
             on_ready=lambda address: note(
                 f"serving at {address} (this machine only, until access control is built); "

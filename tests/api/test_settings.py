@@ -1,0 +1,45 @@
+"""What the environment may say, and what is typed to say the same."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from api.settings import Settings, read_settings
+
+
+@pytest.mark.parametrize("value", ["true", "True", "1"])
+def test_four_eyes_are_asked_for(value):
+    """In any of the ways that files of settings have."""
+    assert read_settings({"LEDGER_FOUR_EYES": value}).four_eyes
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, *({"LEDGER_FOUR_EYES": it} for it in ("", "false", "FALSE", "0"))]
+)
+def test_four_eyes_are_not_asked_for(environment):
+    """Empty is the same as absent."""
+    assert not read_settings(environment).four_eyes
+
+
+@pytest.mark.parametrize("value", ["yes", "2", "on", " true", "truе"])
+def test_what_is_neither_yes_nor_no_is_an_error(value):
+    """A guess would switch a control off that somebody believes to be on. The last one has a Cyrillic letter."""
+    with pytest.raises(ValueError, match="LEDGER_FOUR_EYES must be true, false, 1 or 0; it is "):
+        read_settings({"LEDGER_FOUR_EYES": value})
+
+
+def test_a_file_of_reasons_is_found_wherever_the_program_goes(tmp_path, monkeypatch):
+    """Its path is read where the program was started."""
+    monkeypatch.chdir(tmp_path)
+    assert tmp_path / "reasons.csv" == read_settings({"LEDGER_REASONS_FILE": "reasons.csv"}).reasons_file
+    assert Path.home() / "r.csv" == read_settings({"LEDGER_REASONS_FILE": "~/r.csv"}).reasons_file
+    assert None is read_settings({"LEDGER_REASONS_FILE": ""}).reasons_file
+
+
+def test_a_suggestion_works_on_the_same_ledger_by_the_same_rules(tmp_path):
+    """With what was set, as a shell reads it, and nothing of what was not."""
+    settings = Settings(program="ledger")
+    assert "ledger stop" == settings.suggest("stop")
+    own = msgspec.structs.replace(settings, reasons_file=tmp_path / "my reasons.csv", four_eyes=True)
+    assert f"ledger --reasons-file '{tmp_path}/my reasons.csv' --four-eyes stop" == own.suggest("stop")
