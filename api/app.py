@@ -17,6 +17,7 @@ from api.events import EventController
 from api.health import index, live, ready
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
+from api.reasons import ReasonController
 from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
@@ -50,6 +51,7 @@ def create_app(
             EventController,
             DossierController,
             UnitController,
+            ReasonController,
             TotalsController,
         ],
         dependencies={

@@ -16,8 +16,9 @@ from api.dossiers import Found
 from api.events import REPORT
 from api.health import Readiness, Unready
 from api.problems import CODES, Problem
+from api.reasons import ReasonList
 from api.units import UnitList, UnitRow
-from ledger import DossierState, History, HistoryEvent, Receipt
+from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
 from projections import ProjectionStatus, TotalsAnswer
 
@@ -36,8 +37,8 @@ Problems follow RFC 9457. Programs branch on `code`, which never changes:
 )
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    *(DossierState, Found, History, HistoryEvent, LevelState, Problem, ProjectionStatus, Readiness, Receipt),
-    *(TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(DossierState, Found, History, HistoryEvent, LevelState, Problem, ProjectionStatus, Readiness, Reason),
+    *(ReasonList, Receipt, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )
 """What is answered; Litestar makes the schemas of these."""
 

@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli import demo, operation, reading, recording, units
+from api.cli import demo, operation, reading, reasons, recording, units
 from api.cli.common import VERSION, global_options
 
 
@@ -27,6 +27,7 @@ for _command in (
     operation.serve,
     operation.migrate,
     units.units,
+    reasons.reasons,
     recording.simulate,
     recording.import_,
     reading.totals,

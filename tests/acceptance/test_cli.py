@@ -40,6 +40,7 @@ COMMANDS = {
     ("import",): ("--atomic", "--dry-run", "--offset", "--lanes"),
     ("totals",): ("--unit", "--by", "--level", "--from", "--to"),
     ("history",): ("--citizen", "--dossier"),
+    ("reasons",): ("--reasons-file", "--four-eyes"),
     ("rebuild",): ("unit_totals",),
     ("stop",): (),
     ("doctor",): (),
@@ -358,6 +359,54 @@ class TestHistory:
         done = ledger("history", "--citizen", "-", "--format", "json", home=home, text="038090000000\n")
         assert "unknown_citizen" == answer(done, 1)["error"]
         assert "038090000000" not in done.stdout + done.stderr
+
+
+class TestReasons:
+    def test_are_listed_with_their_letters_and_read_back_as_printed(self, home, folder):
+        document = answer(ledger("reasons", "--format", "json", home=home))
+        table = ledger("reasons", home=home)
+        assert f"{len(document['rows'])} reasons" in table.stdout
+        assert "Khuôn mặt không khớp" in table.stdout
+        file = folder / "reasons.csv"
+        printed = ledger("reasons", "--format", "csv", home=home).stdout
+        file.write_text(printed, encoding="utf-8")
+        again = answer(ledger("reasons", "--reasons-file", file, "--format", "json", home=home))
+        assert document == again
+        assert "before_activation" in printed.splitlines()[0]
+
+    def test_that_are_off_the_list_are_refused(self, home, folder):
+        file = folder / "reasons.csv"
+        lines = ledger("reasons", "--format", "csv", home=home).stdout.splitlines()
+        kept = [line for line in lines if not line.startswith("rejected,photo,")]
+        assert len(lines) == len(kept) + 1
+        file.write_text("\n".join(kept), encoding="utf-8")
+        head = f"{HEADER},reason"
+        report = f"n1,rejected,{CITIZEN},2,14758,2024-11-05T09:00:00+07:00,th-1,photo"
+        own = ("--reasons-file", file, "--dry-run", "--format", "json")
+        done = ledger("import", "-", *own, home=home, cwd=folder, text=f"{head}\n{report}\n")
+        assert (1, 1) == (answer(done, 1)["refused"], done.returncode)
+        refused = (folder / "import.refused.csv").read_text(encoding="utf-8")
+        assert "invalid_field" in refused
+        assert "face, fingerprint" in refused
+
+    def test_of_a_file_that_is_wrong_are_refused_by_its_lines(self, home, folder):
+        file = folder / "reasons.csv"
+        file.write_text("type,code,vi,en,before_activation\nlocked,x,,,\nother,y,Y,Y,\n", encoding="utf-8")
+        done = ledger("totals", "--reasons-file", file, "--format", "json", home=home)
+        assert "invalid_file" == answer(done, 1)["error"]
+        assert all(f"line {number}: " in answer(done, 1)["detail"] for number in (2, 3))
+
+    def test_four_eyes_that_are_neither_yes_nor_no_are_wrong_use(self, home):
+        done = subprocess.run(
+            [*COMMAND, "doctor"],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            env=environment(home, LEDGER_FOUR_EYES="maybe"),
+        )
+        assert (2, "") == (done.returncode, done.stdout)
+        assert "LEDGER_FOUR_EYES must be true, false, 1 or 0; it is 'maybe'" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 class TestOperation:

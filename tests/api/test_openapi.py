@@ -67,6 +67,7 @@ def test_operations_have_names_that_programs_keep(document):
         "get_unit",
         "is_alive",
         "is_ready",
+        "list_reasons",
         "list_units",
         "record_reports",
     } == {operation["operationId"] for _, _, operation in operations(document)}

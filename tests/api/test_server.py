@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from api.server import STOP_SECONDS_MAX, ServeSettings
+from ledger.reasons import WITH_REASON
 from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
 
@@ -461,3 +462,50 @@ def test_no_host_but_this_machine_is_served(command, ledger, host):
 
     assert 2 == process.returncode, output
     assert f"will not serve on {host}" in " ".join(output.split())
+
+
+def test_workers_record_by_what_their_parent_was_told(serve, ledger, tmp_path):
+    """By its reasons and with four eyes, also a worker that came after the file of reasons was edited."""
+    file = tmp_path / "reasons.csv"
+    lines = ["type,code,vi,en,before_activation"]
+    lines += [f"{type_},own,Lý do riêng,Our own," for type_ in WITH_REASON]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    served = serve("--workers", "2", "--reasons-file", str(file), "--four-eyes")
+    file.write_text("no list any more", encoding="utf-8")
+    old = workers(served)
+    for worker in old:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(workers(served)) == 2 and not set(old) & set(workers(served)))
+    wait_until(lambda: answers(served))
+    for number in range(8):
+        # A connection of its own, so that each of the two has some of these.
+        with httpx.Client(base_url=served.url, timeout=20) as client:
+            rows = client.get("/v1/reasons").json()["rows"]
+            first, *others = client.post(
+                "/v1/events",
+                json=[
+                    report(citizen=citizen(number)),
+                    report(
+                        "v1", citizen=citizen(number), type="voided", unit=None, reason="mistyped", corrects=1
+                    ),
+                    report("v2", citizen=citizen(number), type="voided", unit=None, reason="own", corrects=1),
+                ],
+            ).json()
+            state = client.get(f"/v1/dossiers/{first['dossier_id']}").json()["levels"]["2"]["state"]
+        assert [[type_, "own", "Lý do riêng"] for type_ in WITH_REASON] == [
+            [row["type"], row["code"], row["vi"]] for row in rows
+        ]
+        assert "invalid_field" == others[0]["code"]
+        assert (2, "collected") == (others[1]["version"], state)
+    end(served)
+
+
+def test_a_list_of_reasons_that_cannot_be_read_is_said_before_anything_is_served(command, ledger, tmp_path):
+    """By its name, with the lines that are wrong."""
+    file = tmp_path / "reasons.csv"
+    file.write_text("type,code,vi,en,before_activation\nrejected,,Ảnh mờ,Blurred,\n", encoding="utf-8")
+    process = command("--port", str(free_port()), "--reasons-file", str(file))
+    output, _ = process.communicate(timeout=30)
+
+    assert 1 == process.returncode, output
+    assert f"refused (invalid_file): the list of reasons {file}: line 2: " in output

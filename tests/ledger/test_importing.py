@@ -39,6 +39,7 @@ from ledger.errors import (
     UnitsMissingError,
 )
 from ledger.importing import ImportResult, import_file, lane, processes, run, spool
+from ledger.reasons import WITH_REASON
 from ledger.store import decode
 from projections import TotalsQuery, catch_up, open_totals
 from tests.conftest import Clock, Server, check_ledger
@@ -695,6 +696,38 @@ class TestLanes:
             assert (len(campaign), 0, len(campaign), 0) == counts(
                 import_file(opened, file, refused_path=refused_path, lanes=2)
             )
+
+    def test_record_by_the_rules_of_the_ledger(
+        self, imported, ledger, conninfo, key_file, tmp_path, path, refused_path
+    ):
+        """Its list of reasons, and four eyes, hold in every lane's process."""
+        numbers = [f"0381900{number:05}" for number in range(40)]
+        imported(csv_of([row(citizen=number) for number in numbers]))
+        own = tmp_path / "reasons.csv"
+        lines = ["type,code,vi,en,before_activation"]
+        lines += [f"{type_},own,Lý do riêng,Our own," for type_ in WITH_REASON]
+        own.write_text("\n".join(lines), encoding="utf-8")
+        path.write_bytes(
+            csv_of(
+                [row("rejected", key="r1", day=5, citizen=number) for number in numbers]
+                + [row("voided", key="v1", citizen=number, corrects="1", reason="own") for number in numbers]
+            )
+        )
+        with (
+            open_ledger(conninfo, key_file=key_file, reasons_file=own, four_eyes=True) as opened,
+            path.open("rb") as file,
+        ):
+            result = import_file(opened, file, refused_path=refused_path, lanes=2)
+            histories = [opened.history(citizen=number) for number in numbers]
+
+        assert (80, 40, 0, 40) == counts(result)
+        assert {("r1", "invalid_field")} == {
+            (line["key"], line["error"]) for line in refused_lines(refused_path)
+        }
+        assert {(("collected", True, False), ("voided", False, True))} == {
+            tuple((event.type, event.standing, event.asked) for event in history.events)
+            for history in histories
+        }
 
     def test_are_as_many_as_the_file_is_worth(self, opened, ledger, path, monkeypatch):
         """And never more than one where others cannot open the ledger, or read the file."""
