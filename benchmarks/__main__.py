@@ -70,7 +70,7 @@ TABLE = [
         ],
     ),
     Section(
-        "PostgreSQL alone, the rows and indexes of our log, no function, no hash",
+        "PostgreSQL alone: our rows and indexes, no function, no hash",
         [
             Line("plain.copy", "one COPY of all, what a COPY gave sent as it is", "rows/s"),
             Line("plain.copy.rows", "one COPY of all, rows of a Python program", "rows/s"),
