@@ -20,8 +20,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check ledger projections api tests benchmarks
 	$(BIN)/mypy
 
-kills: $(VENV)/test.stamp ## the long form of the tests that kill an import, and the PostgreSQL under it
-	LEDGER_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest --timeout 3600 tests/acceptance/test_kill_import.py
+kills: $(VENV)/test.stamp ## the long form of the tests that kill: each kills so often
+	LEDGER_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest --timeout 3600 \
+	  tests/acceptance/test_kills.py tests/acceptance/test_kill_import.py
 
 bench: $(VENV)/test.stamp ## measures the ledger beside what it is to be compared with, on this machine; see docs/performance.md
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)

@@ -1,0 +1,427 @@
+"""Killed again and again at random moments under load, it loses nothing that it promised, and doubles nothing.
+
+Each campaign kills -9 as often as ``KILLS`` says, on a PostgreSQL of its own that syncs to disk as users' do;
+``make kills`` is the long form. What is killed is started again: the server by the test, as systemd would;
+its workers and PostgreSQL by the server itself.
+"""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from math import ceil
+from operator import attrgetter
+from pathlib import Path
+from random import Random
+from threading import Event, Lock, Thread
+from typing import Self, TypeVar
+
+import httpx
+import psycopg
+import pytest
+from msgspec.structs import replace
+
+from ledger import AnyCommand, Ledger, Receipt, open_ledger, read_report
+from projections import TotalsQuery, catch_up, open_totals, rebuild
+from tests.acceptance.test_cli import COMMAND, UNITS
+from tests.acceptance.test_cli import ledger as run
+from tests.acceptance.test_kill_import import (
+    finish_import,
+    load,
+    postmaster,
+    size_of,
+    start_import,
+    wait_for_events,
+)
+from tests.api import test_server
+from tests.api.conftest import wait_until
+from tests.clients import Load, Receipts, check_receipts, resend, seeded
+from tests.conftest import check_ledger, temporary_home
+from tests.projections import by_hand, campaigns
+
+LONG = int(os.environ.get("LEDGER_TEST_KILLS", "0"))
+IMPORT_KILLS = 10
+"""On one file, which has to last so long."""
+SHORT = {"api": 14, "postgresql": 14, "both": 12, "projections": 14, "import": IMPORT_KILLS}
+KILLS = {campaign: LONG or kills for campaign, kills in SHORT.items()}
+ROOT = Path(__file__).parents[2]
+
+T = TypeVar("T")
+
+
+def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """The home of all campaigns, each of which has a schema of its own."""
+    with temporary_home() as home:
+        yield home
+
+
+Victim = Callable[[], int | None]
+"""Returns a process to be killed; None where there is none at the moment."""
+
+
+class Killer:
+    """Kills -9, and counts."""
+
+    def __init__(self) -> None:
+        self.killed: Counter[str] = Counter()
+
+    def kill(self, name: str, victim: Victim, seconds: float = 60) -> None:
+        """Kill a process, once there is one."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            pid = victim()
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    self.killed[name] += 1
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"no {name} to be killed")
+
+
+def shuffled(chance: Random, names: Sequence[str], kills: int) -> list[str]:
+    """Return whom to kill, one after the other: each as often as the others, in any order."""
+    deck = [names[number % len(names)] for number in range(kills)]
+    chance.shuffle(deck)
+    return deck
+
+
+def test_there_are_fifty_kills():
+    """In the short form, besides those of other files."""
+    assert sum(SHORT.values()) >= 50
+
+
+# The API and PostgreSQL.
+
+
+class Service:
+    """``ledger serve --workers 2`` over a home, and somebody who starts it again whenever it has ended."""
+
+    def __init__(self, home: Path, schema: str) -> None:
+        self.home = home
+        port = test_server.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        arguments = ("--home", str(home), "--schema", schema, "serve", "--workers", "2", "--port", str(port))
+        self._command = [*COMMAND, *arguments]
+        self._log = (home / f"{schema}.log").open("a+b")
+        self._groups: list[int] = []
+        self._lock = Lock()
+        self._ended = Event()
+        self._keeper = Thread(target=self._keep)
+
+    def __enter__(self) -> Self:
+        self._start()
+        self._keeper.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._keeper.join()
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(15)
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self.process.wait()
+        with self._log:
+            # Shown where a test fails.
+            self._log.seek(0)
+            print(self._log.read()[-20_000:].decode())
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=self._log, start_new_session=True
+        )
+        self._groups.append(self.process.pid)
+
+    def _keep(self) -> None:
+        while not self._ended.wait(0.1):
+            with self._lock:
+                if self.process.poll() is not None:
+                    self._start()
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health/ready", timeout=20).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def parent(self) -> int | None:
+        with self._lock:
+            return self.process.pid if self.process.poll() is None else None
+
+    def worker(self, chance: Random) -> int | None:
+        try:
+            workers = test_server.workers(self)
+        except OSError:
+            return None
+        return chance.choice(workers) if workers else None
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended does not, even if nobody has taken note of its end."""
+    try:
+        Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return False
+    return True
+
+
+def postmaster_of(home: Path) -> int | None:
+    """Return the process that all others of PostgreSQL are children of; None where it was killed already."""
+    try:
+        pid = postmaster(home)
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if is_alive(pid) else None
+
+
+def backend_of(database, chance: Random) -> int | None:
+    """Return any process of PostgreSQL but the postmaster: one that serves a client, or one that writes to disk."""
+    try:
+        with psycopg.connect(database.as_operator(), autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (backend_type <> "
+                "'client backend' OR usename <> 'postgres') ORDER BY pid"
+            ).fetchall()
+    except psycopg.OperationalError:
+        return None
+    return chance.choice(rows)[0] if rows else None
+
+
+@pytest.mark.parametrize(
+    ("campaign", "whom"),
+    [
+        ("api", ["worker", "worker", "parent"]),
+        ("postgresql", ["postmaster", "backend"]),
+        ("both", ["worker", "parent", "postmaster", "backend"]),
+    ],
+)
+def test_a_service_under_load(home, campaign, whom):
+    """Every receipt stays true; what got none is sent again and gets one; the totals are those of the log."""
+    load(home, campaign)
+    chance = seeded(f"kills of {campaign}")
+    killer, receipts = Killer(), Receipts()
+    with open_ledger(home=home, schema=campaign) as ledger, Service(home, campaign) as service:
+        everybody = {
+            "worker": lambda: service.worker(chance),
+            "parent": service.parent,
+            "postmaster": lambda: postmaster_of(home),
+            "backend": lambda: backend_of(ledger.database, chance),
+        }
+        with Load(service.url, receipts, chance) as clients:
+            for name in shuffled(chance, whom, KILLS[campaign]):
+                clients.wait_for(chance.randint(1, 40))
+                time.sleep(chance.random() / 10)
+                killer.kill(name, everybody[name])
+            clients.stop()
+        resend(clients.left, service.url, receipts)
+        wait_until(service.ready, 60)
+
+        print(killer.killed, len(receipts), clients.unanswered, len(clients.left))
+        assert KILLS[campaign] == killer.killed.total()
+        assert clients.unanswered + len(clients.left) > 0
+        check(ledger, receipts)
+
+
+def check(ledger: Ledger, receipts: Receipts) -> None:
+    """Check the log, the receipts and the totals against each other."""
+    check_receipts(ledger.database, receipts)
+    check_ledger(ledger, length=UNITS + len(receipts))
+    catch_up(ledger.database)
+    by_hand.check_totals(ledger.database, length=len(receipts))
+
+
+# The projections.
+
+
+class Followers:
+    """Processes that follow the log, and one that rebuilds the totals again and again."""
+
+    NAMES = ("follow", "follow too", "rebuild")
+
+    def __init__(self, ledger: Ledger) -> None:
+        database = ledger.database
+        self._place = [database.conninfo, database.schema, str(database.embedded)]
+        self._running: dict[str, subprocess.Popen] = {}
+
+    def __enter__(self) -> Self:
+        for name in self.NAMES:
+            self.start(name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._running.values():
+            child.kill()
+            child.wait()
+
+    def start(self, name: str) -> None:
+        what, batch, pause = ("rebuild", "50", "0.01") if name == "rebuild" else ("follow", "7", "0.002")
+        self._running[name] = subprocess.Popen(
+            [sys.executable, "-m", "tests.projections.child", what, *self._place, batch, pause],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def pid_of(self, name: str) -> int | None:
+        """Return who does it; None where that one has ended, as a rebuild does, and another is starting."""
+        if self._running[name].poll() is None:
+            return self._running[name].pid
+        self.start(name)
+        return None
+
+    def replace(self, name: str) -> None:
+        """Let another do the work of one that was killed."""
+        self._running[name].wait()
+        self.start(name)
+
+
+def test_projections_under_load(home):
+    """Every event counts once, whoever was killed while counting; and whoever asks meanwhile is told no other sum."""
+    load(home, "projections")
+    chance = seeded("kills of projections")
+    killer, stopped = Killer(), Event()
+    with open_ledger(home=home, schema="projections") as ledger:
+        totals = open_totals(ledger)
+
+        def write(number: int) -> int:
+            written = 0
+            for seed in count(number, 3):
+                reports = campaigns.commands(seed, 20)
+                for batch in in_batches(reports, 10):
+                    if stopped.is_set():
+                        return written
+                    outcomes = ledger.record_many(batch)
+                    assert {Receipt} == {type(outcome) for outcome in outcomes}
+                    written += len(batch)
+                    time.sleep(0.03)
+            raise AssertionError("campaigns have no end")
+
+        def ask() -> list[int]:
+            told = []
+            while not stopped.is_set():
+                answer = totals.read(TotalsQuery())
+                assert answer.position - UNITS == sum(answer.sum.get(name, 0) for name in by_hand.EVENTS)
+                told.append(answer.position)
+                time.sleep(0.02)
+            return told
+
+        catch_up(ledger.database)
+        with ThreadPoolExecutor(4) as pool, Followers(ledger) as followers:
+            writing = [pool.submit(write, number) for number in range(3)]
+            asking = pool.submit(ask)
+            try:
+                for name in shuffled(chance, Followers.NAMES, KILLS["projections"]):
+                    time.sleep(chance.uniform(0.2, 1.2))
+                    killer.kill(name, partial(followers.pid_of, name))
+                    followers.replace(name)
+            finally:
+                stopped.set()
+        told, written = asking.result(), sum(each.result() for each in writing)
+
+        print(killer.killed, written, told[-1])
+        assert KILLS["projections"] == killer.killed.total()
+        assert sorted(told) == told
+        # They did count while they were being killed.
+        assert len({*told}) > KILLS["projections"]
+        check_ledger(ledger, length=UNITS + written)
+        catch_up(ledger.database)
+        by_hand.check_totals(ledger.database, length=written)
+        assert UNITS + written == rebuild(ledger.database)
+        by_hand.check_totals(ledger.database, length=written)
+
+
+# Imports.
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def name_of(report: AnyCommand) -> tuple[str, str]:
+    return report.citizen, report.key
+
+
+@pytest.mark.parametrize("campaign", [f"import_{n}" for n in range(ceil(KILLS["import"] / IMPORT_KILLS))])
+def test_imports_under_load(home, campaign):
+    """Parents and lanes are killed, while a program records citizens of the same file: each line is there once."""
+    load(home, campaign)
+    dossiers = 1500 * IMPORT_KILLS
+    made = run("simulate", "--dossiers", str(dossiers), "--out", home / "made-up.csv", home=home)
+    assert 0 == made.returncode, made.stderr
+    with (home / "made-up.csv").open(encoding="utf-8") as file:
+        reports = [read_report(fields) for fields in csv.DictReader(file)]
+    lives: dict[str, list[AnyCommand]] = defaultdict(list)
+    for report in sorted(reports, key=attrgetter("occurred_at")):
+        lives[report.citizen].append(report)
+    chance = seeded(f"kills of {campaign}")
+    killer, stopped, alone = Killer(), Event(), Lock()
+    with open_ledger(home=home, schema=campaign) as ledger:
+
+        def record(own: Random) -> list[tuple[AnyCommand, Receipt]]:
+            mine: list[tuple[AnyCommand, Receipt]] = []
+            while not stopped.is_set():
+                together = [report for life in own.sample([*lives.values()], 5) for report in life]
+                with alone:
+                    mine += zip(together, ledger.record_many(together), strict=True)
+                time.sleep(0.03)
+            return mine
+
+        sizes = []
+        with ThreadPoolExecutor(1) as pool:
+            recording = pool.submit(record, Random(chance.random()))
+            try:
+                for name in shuffled(chance, ("parent", "lane"), IMPORT_KILLS):
+                    with alone:
+                        process = start_import(home, campaign, lanes=chance.randint(2, 3))
+                        wait_for_events(home, campaign, process)
+                    time.sleep(chance.uniform(0, 0.15))
+                    sizes.append(size_of(home, campaign))
+                    # What came may be the last word of one that was killed before, and these not at work yet.
+                    wait_until(lambda pid=process.pid: len(children(pid)) > 0)
+                    lanes = children(process.pid)
+                    assert process.poll() is None, "too few reports for so many kills"
+                    killer.kill(name, partial(chance.choice, lanes if name == "lane" else [process.pid]))
+                    process.wait()
+                    # Lanes that lose their parent end soon.
+                    wait_until(lambda lanes=lanes: not any(map(is_alive, lanes)))
+            finally:
+                stopped.set()
+        result = finish_import(home, campaign)
+
+        print(killer.killed, sizes, result)
+        assert IMPORT_KILLS == killer.killed.total()
+        # In the middle, all of them.
+        assert sizes[-1] < UNITS + len(reports)
+        assert (len(reports), 0) == (result["recorded"] + result["duplicates"], result["refused"])
+        check_ledger(ledger, length=UNITS + len(reports))
+        receipts = {}
+        for batch in in_batches(reports, 1000):
+            receipts |= dict(zip(map(name_of, batch), ledger.record_many(batch), strict=True))
+        assert {True} == {receipt.duplicate for receipt in receipts.values()}
+        positions = sorted(receipt.position for receipt in receipts.values())
+        assert list(range(UNITS + 1, UNITS + len(reports) + 1)) == positions
+        for report, receipt in recording.result():
+            assert receipts[name_of(report)] == replace(receipt, duplicate=True)
+        assert len(reports) + UNITS == ledger.head().position
+        catch_up(ledger.database)
+        by_hand.check_totals(ledger.database, length=len(reports))
