@@ -13,7 +13,10 @@ from litestar.types import Guard, Message, Receive, Scope, Send
 from api.bodies import BodyRequest
 from api.documentation import DESCRIPTION, TITLE, describe
 from api.dossiers import DossierController
+from api.ending import Ending
 from api.events import EventController
+from api.feed import Feed
+from api.followers import FollowerController
 from api.health import index, live, ready
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
@@ -24,14 +27,21 @@ from api.units import UnitController
 from ledger import Ledger
 from projections import Runner, Totals
 
+ENDLESS = frozenset({"/v1/events/stream"})
+"""Answers that go on for as long as the client stays: those have no head to be told alone."""
+
 
 class Api(Litestar):
     """An application that tells the head of whatever can be got (RFC 9110); the server leaves the body out."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "HEAD":
+        if scope["type"] == ScopeType.HTTP and scope["method"] == "HEAD" and scope["path"] not in ENDLESS:
             scope["method"] = "GET"
         await super().__call__(scope, receive, send)
+
+
+class LogController(EventController, FollowerController):
+    """What goes into the log, and what comes out of it: Litestar takes one controller for an address."""
 
 
 def create_app(
@@ -43,12 +53,14 @@ def create_app(
         guards: Asked first, before each answer.
         settings: More of Litestar's own, a lifespan say.
     """
+    ending, feed = Ending(), Feed(ledger)
+    ending.on_begin(feed.end)
     app = Api(
         route_handlers=[
             index,
             live,
             ready,
-            EventController,
+            LogController,
             DossierController,
             UnitController,
             ReasonController,
@@ -58,11 +70,14 @@ def create_app(
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
+            "feed": Provide(lambda: feed, sync_to_thread=False),
         },
         guards=[*guards, refuse_unknown_parameters],
         request_class=BodyRequest,
         exception_handlers=HANDLERS,
         before_send=[forbid_guessing],
+        # What is entered last ends first: streams, then what they read from.
+        lifespan=[*settings.pop("lifespan", ()), feed.lifespan, ending.lifespan],
         # Litestar would log exceptions with their texts, and take over the process's logging.
         logging_config=None,
         # Said aloud, because the environment would be asked otherwise; a page of debugging shows values.

@@ -14,6 +14,7 @@ from api import cloud_events
 from api.bodies import ITEMS_MAX
 from api.dossiers import Found
 from api.events import REPORT
+from api.feed import FeedEvent, FeedPage
 from api.health import Readiness, Unready
 from api.problems import CODES, Problem
 from api.reasons import ReasonList
@@ -37,8 +38,22 @@ Problems follow RFC 9457. Programs branch on `code`, which never changes:
 )
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    *(DossierState, Found, History, HistoryEvent, LevelState, Problem, ProjectionStatus, Readiness, Reason),
-    *(ReasonList, Receipt, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(
+        DossierState,
+        FeedEvent,
+        FeedPage,
+        Found,
+        History,
+        HistoryEvent,
+        LevelState,
+        Problem,
+        ProjectionStatus,
+        Readiness,
+        Reason,
+        ReasonList,
+        Receipt,
+    ),
+    *(TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )
 """What is answered; Litestar makes the schemas of these."""
 

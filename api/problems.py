@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from api.bodies import ContentTypeError
+from api.feed import EventUnreadableError, FollowersTooManyError, PositionAheadError
 from api.parameters import public_names
 from ledger import LedgerError, UnavailableError
 from ledger.errors import (
@@ -41,6 +42,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     KeyConflictError: (409, "The key was used for another report"),
     NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),
     NotFoundError: (404, "There is no such thing"),
+    PositionAheadError: (409, "The log does not reach so far"),
     RebuildRunningError: (409, "A rebuild is under way"),
     KeyFileError: (503, "The ledger's key file does not fit"),
     UnavailableError: (503, "The ledger cannot answer now; try again with the same keys"),
@@ -81,7 +83,10 @@ CODES = sorted(
 )
 """Every status with every code that it comes with."""
 
-_TELLING = (ClockBehindError, ContentionError, NotCaughtUpError, PositionLostError, ProjectionStoppedError)
+_TELLING = (
+    *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError),
+    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError),
+)
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 
 _log = logging.getLogger(__name__)
@@ -98,11 +103,18 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """Document the problems that a route may answer."""
+def problems(*statuses: int, meanings: Mapping[int, str] = MEANINGS) -> dict[int, ResponseSpec]:
+    """Document the problems that a route may answer.
+
+    Args:
+        meanings: Of statuses that mean something of their own there.
+    """
     return {
         status: ResponseSpec(
-            Problem, media_type=MEDIA_TYPE, description=MEANINGS[status], generate_examples=False
+            Problem,
+            media_type=MEDIA_TYPE,
+            description=meanings.get(status, MEANINGS[status]),
+            generate_examples=False,
         )
         for status in statuses
     }

@@ -60,6 +60,7 @@ def test_operations_have_names_that_programs_keep(document):
     """Clients are made from them."""
     assert {
         "find_dossier",
+        "follow_log",
         "get_dossier",
         "get_history",
         "get_index",
@@ -69,6 +70,7 @@ def test_operations_have_names_that_programs_keep(document):
         "is_ready",
         "list_reasons",
         "list_units",
+        "read_log",
         "record_reports",
     } == {operation["operationId"] for _, _, operation in operations(document)}
 

@@ -205,7 +205,7 @@ def test_bad_input_is_a_problem_on_the_wire_too(serve, ledger):
     got, head = client.get("/v1/units"), client.head("/v1/units")
     assert (200, b"") == (head.status_code, head.content)
     assert got.headers["content-length"] == head.headers["content-length"]
-    assert 405 == client.head("/v1/events").status_code
+    assert 405 == client.head("/v1/dossiers/lookup").status_code
 
     assert 201 == client.post("/v1/events", json=report()).status_code
     assert CITIZEN not in end(served)
