@@ -1,0 +1,367 @@
+"""Any use of the ledger, against the ledger on paper (``model.py``): every answer, every state, every count.
+
+Two machines make reports up: of every type, lawful or not, of a few citizens, on both levels, alone and in batches,
+sent again, corrected, the corrections corrected and confirmed, while the setting of four eyes changes. One machine asks
+only the pure functions; the other records with two writers in a real database, and asks history, states and totals.
+
+``MODEL_EXAMPLES=20`` makes 20 times as many examples; for a night, with ``--timeout=0``.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from ledger import AnyCommand, Ledger, Lock, Policy, Refusal
+from ledger.business_time import business_day
+from ledger.commands import COMMANDS
+from ledger.database import Database
+from ledger.decisions import Placing, decide, differences, unit_at
+from ledger.dossier import Dossier, counted, evolve, replay
+from ledger.errors import CitizenUnknownError, KeyConflictError, LedgerError
+from ledger.events import UnitOpened
+from ledger.reasons import DEFAULT_REASONS
+from ledger.units import UnitTree, grow
+from projections import catch_up
+from tests.conftest import UNITS_VALID_FROM, Clock, check_ledger
+from tests.ledger.test_ledger import load
+from tests.projections import by_hand
+from tests.projections.model import STEPS, Outcome, Paper, sums, without_residence
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "1"))
+
+START = datetime.fromisoformat("2024-11-29T08:00:00+07:00")
+"""A Friday, near the end of a month."""
+HOUR = timedelta(hours=1)
+LATE = "99999"
+"""A unit that is valid from the fourth day on."""
+VALID_FROM = {
+    **dict.fromkeys(("14758", "14761", "380"), UNITS_VALID_FROM),
+    LATE: START.date() + timedelta(days=3),
+}
+CODES = (*("14758", "14761", "380") * 3, LATE, LATE, "00000")
+PLACES, PARTNERS, TEAMS = ("", "other", "school"), ("", "veterans"), ("", "t1")
+ACTORS = ("cb01", "cb02", "CB01")
+REASONS = {"locked": ("death", "holder_request"), "rejected": ("photo",), "withdrawn": ("face",)}
+FOLLOWS = ("approved", "rejected", "notified", "withdrawn")
+CORRECTIONS = ("voided", "reassigned", "amended", "confirmed")
+
+hours = st.sampled_from((0, 0, 1, 5, 16, 24, 40))
+seldom = st.integers(0, 9).map(lambda number: number == 9)
+writers_ = st.integers(0, 1)
+
+
+def draw_command(draw: Any, paper: Paper, sent: list[AnyCommand], citizens: list[str]) -> AnyCommand:
+    """Make a report up, mostly one that could be lawful as the dossiers stand on *paper*; or send one again.
+
+    Args:
+        sent: Those made up before; it is put to them.
+    """
+    again = sent and draw(seldom, label="again")
+    command = _draw_again(draw, sent) if again else _draw_report(draw, paper, len(sent), citizens)
+    sent.append(command)
+    return command
+
+
+def _draw_report(draw: Any, paper: Paper, number: int, citizens: list[str]) -> AnyCommand:
+    citizen = draw(st.sampled_from(citizens), label="citizen")
+    dossier = paper.of(citizen)
+    if dossier.sheets and draw(st.integers(0, 9), label="correction") >= 5:
+        return _draw_correction(draw, paper, number, citizen)
+    level = draw(st.sampled_from((2, 2, 1)), label="level")
+    stood = dossier.levels().get(level)
+    at = stood.at if stood else START
+    lawful = [kind for kind in STEPS if stood and not stood.fault(_like(kind, at))] or ["collected"]
+    kind = draw(st.sampled_from(STEPS if draw(seldom, label="any") else lawful), label="type")
+    at += draw(hours, label="hours") * HOUR * (-1 if draw(seldom, label="before") else 1)
+    fields: dict[str, Any] = {
+        "unit": draw(st.sampled_from(("", "", *CODES) if kind in FOLLOWS else CODES), label="unit"),
+        "place": draw(st.sampled_from(PLACES), label="place"),
+        "partner": draw(st.sampled_from(PARTNERS), label="partner"),
+        "team": draw(st.sampled_from(TEAMS), label="team"),
+        "residence_unit": draw(st.sampled_from(("", "", "00001", "14758")), label="residence"),
+        "note": draw(st.sampled_from(("", "", "máy hỏng")), label="note"),
+    }
+    if kind == "collected":
+        fields["card"] = draw(st.sampled_from(("", "valid", "expired")), label="card")
+    elif kind not in ("approved", "notified", "activated"):
+        fields["reason"] = draw(st.sampled_from(REASONS.get(kind, ("other",))), label="reason")
+    return COMMANDS[kind](
+        key=f"k{number}", citizen=citizen, level=level, occurred_at=at, actor="cb01", **fields
+    )
+
+
+def _like(kind: str, at: datetime) -> dict[str, Any]:
+    return {"type": kind, "at": at, "reason": "death"}
+
+
+def _draw_correction(draw: Any, paper: Paper, number: int, citizen: str) -> AnyCommand:
+    dossier = paper.of(citizen)
+    versions = range(1, len(dossier.sheets) + 1)
+    waiting = [version for version in versions if dossier.stands(version) and dossier.waits(version)]
+    kind = draw(
+        st.sampled_from(("confirmed", "confirmed", *CORRECTIONS) if waiting else CORRECTIONS), label="type"
+    )
+    # Mostly the last one, which can be voided, or one that waits; or any; or none.
+    likely = tuple(waiting) if waiting and kind == "confirmed" else (versions[-1], *versions)
+    about = draw(st.sampled_from(likely) | st.sampled_from((*versions, len(versions) + 1)), label="corrects")
+    level = dossier[about]["level"] if about in versions else 2
+    if draw(seldom, label="other level"):
+        level = 3 - level
+    fields: dict[str, Any] = {}
+    if kind == "voided":
+        fields["reason"] = "mistyped"
+    elif kind == "reassigned":
+        fields["unit"] = draw(st.sampled_from(CODES), label="unit")
+    elif kind == "amended":
+        fields["place"] = draw(st.sampled_from(("school", "online", "other", "")), label="place")
+        fields["partner"] = draw(st.sampled_from(("", "veterans", "none")), label="partner")
+        fields["team"] = draw(st.sampled_from(("", "t2", "-")), label="team")
+        if not any(fields.values()):
+            fields["note"] = "hẹn lại"
+    return COMMANDS[kind](
+        key=f"k{number}",
+        citizen=citizen,
+        level=level,
+        # Often before what is corrected; that is of no account.
+        occurred_at=START + draw(hours, label="hours") * HOUR,
+        actor=draw(st.sampled_from(ACTORS), label="actor"),
+        corrects=about,
+        **fields,
+    )
+
+
+def _draw_again(draw: Any, sent: list[AnyCommand]) -> AnyCommand:
+    """Take a report that was sent before; as it was, or with other content under its key."""
+    report = draw(st.sampled_from(sent[-12:]), label="sent before")
+    fields = {name: getattr(report, name) for name in report.__struct_fields__}
+    match draw(st.sampled_from(("same", "same", "other offset", "other actor", "other note")), label="how"):
+        case "other offset":
+            fields["occurred_at"] = report.occurred_at.astimezone(UTC)
+        case "other actor":
+            fields["actor"] = "cb09"
+        case "other note":
+            fields["note"] = "khác"
+    return type(report)(**fields)
+
+
+class Decisions(RuleBasedStateMachine):
+    """One dossier of pure functions: look up the key, decide, evolve."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paper = Paper(VALID_FROM)
+        self.dossier = Dossier(UUID(int=1))
+        self.sent: list[AnyCommand] = []
+        self.four_eyes = False
+
+    @initialize(four_eyes=st.booleans())
+    def begin(self, *, four_eyes: bool) -> None:
+        self.four_eyes = four_eyes
+
+    @rule(data=st.data(), switch=seldom)
+    def send(self, data: st.DataObject, *, switch: bool) -> None:
+        self.four_eyes ^= switch
+        command = draw_command(data.draw, self.paper, self.sent, ["1"])
+        expected = self.paper.take(command, four_eyes=self.four_eyes)
+        assert expected == self.take(command), command
+        sheets, dossier = self.paper.of("1"), self.dossier
+        assert len(sheets.sheets) == dossier.version
+        assert {
+            number: (level.state, level.attempt, level.entered["at"], TREE_IDS[level.collector], level.at)
+            for number, level in sheets.levels().items()
+        } == {
+            number: (
+                standing.state,
+                standing.attempt,
+                standing.stand.occurred_at,
+                standing.collecting_unit_id,
+                standing.occurred_at,
+            )
+            for number, standing in dossier.levels.items()
+        }
+        assert {step["type"] for step in sheets.steps()} == dossier.types
+        assert replay(Dossier(dossier.id), dossier.entries) == dossier
+        counts = {without_residence(place): number for place, number in counted(dossier.entries).items()}
+        assert counts == sums(dossier.entries)
+        persons = [place.type for place, (_, first) in counts.items() for _ in range(first)]
+        assert sorted(dossier.types) == sorted(filter(None, persons))
+
+    def take(self, command: AnyCommand) -> Outcome:
+        dossier = self.dossier
+        try:
+            if version := dossier.keys.get(command.key):
+                event = dossier.entries[version - 1]
+                note = "" if event.note is None else event.note.decode().split("#")[0]
+                if fields := differences(event, note, command):
+                    raise KeyConflictError(command.key, version, fields)
+                return "duplicate", version
+            event = decide(dossier, command, self.placing(command))
+        except LedgerError as refusal:
+            return refusal.code
+        self.dossier = evolve(dossier, event)
+        return "recorded", self.dossier.version
+
+    def placing(self, command: AnyCommand) -> Placing:
+        unit_id = None
+        if code := getattr(command, "unit", ""):
+            unit_id = TREE.resolve(code, business_day(unit_at(self.dossier, command))).id
+        # Two seals of one text differ.
+        note = f"{command.note}#{self.dossier.version}".encode() if command.note else None
+        before = isinstance(command, Lock) and DEFAULT_REASONS.of("locked")[command.reason].before_activation
+        return Placing(unit_id, note, before, self.four_eyes)
+
+
+TREE_IDS = {code: UUID(int=number) for number, code in enumerate(VALID_FROM, 1)}
+TREE = grow(
+    UnitTree(),
+    [
+        UnitOpened(unit_id=TREE_IDS[code], code=code, name=code, level="commune", valid_from=first)
+        for code, first in VALID_FROM.items()
+    ],
+)
+
+
+def test_decisions_are_those_on_paper():
+    """Whatever was sent: the answer with its code, the levels, the types; and the counts are the sum of all that the
+    events say, each person once for each type."""
+    run_state_machine_as_test(
+        Decisions, settings=settings(max_examples=100 * EXAMPLES, stateful_step_count=40)
+    )
+
+
+class Writers:
+    """Two writers of one ledger, each with the setting of four eyes and without it."""
+
+    def __init__(self, ledgers: dict[tuple[int, bool], Ledger], database: Database) -> None:
+        self.ledgers = ledgers
+        self.database = database
+        self.citizens = 0
+        self.ids = by_hand.tree_of(by_hand.rows_of(database)).ids
+
+
+class Recordings(RuleBasedStateMachine):
+    """Two citizens whom the ledger did not know; those of earlier examples stay where they are."""
+
+    def __init__(self, writers: Writers) -> None:
+        super().__init__()
+        self.writers = writers
+        self.paper = Paper(VALID_FROM)
+        self.before = by_hand.tables_of(writers.database)
+        self.citizens = [f"{writers.citizens + number:012}" for number in range(2)]
+        writers.citizens += 2
+        self.sent: list[AnyCommand] = []
+        self.four_eyes = False
+
+    @initialize(four_eyes=st.booleans())
+    def begin(self, *, four_eyes: bool) -> None:
+        self.four_eyes = four_eyes
+
+    @rule(data=st.data(), writer=writers_, switch=seldom)
+    def record_one(self, data: st.DataObject, writer: int, *, switch: bool) -> None:
+        self.four_eyes ^= switch
+        self.record([draw_command(data.draw, self.paper, self.sent, self.citizens)], writer)
+
+    @rule(
+        data=st.data(),
+        writer=writers_,
+        length=st.integers(2, 6),
+        how=st.sampled_from(("", "", "atomic", "dry_run")),
+    )
+    def record_many(self, data: st.DataObject, writer: int, length: int, how: str) -> None:
+        tried, batch = self.paper.copy(), []
+        for _ in range(length):
+            batch.append(draw_command(data.draw, tried, self.sent, self.citizens))
+            tried.record(batch[-1:], four_eyes=self.four_eyes)
+        self.record(batch, writer, **({how: True} if how else {}))
+
+    def record(self, batch: list[AnyCommand], writer: int, **how: bool) -> None:
+        ledger = self.writers.ledgers[writer, self.four_eyes]
+        head = ledger.head().position
+        expected = self.paper.record(batch, four_eyes=self.four_eyes, **how)
+        outcomes = ledger.record_many(batch, **how)
+        assert expected == [
+            outcome.code
+            if isinstance(outcome, Refusal)
+            else ("duplicate" if outcome.duplicate else "recorded", outcome.version)
+            for outcome in outcomes
+        ]
+        recorded = {
+            (outcome.dossier_id, outcome.version): outcome.position
+            for outcome in outcomes
+            if not isinstance(outcome, Refusal) and outcome.position > head
+        }
+        assert head + len(recorded) == ledger.head().position
+        assert set(range(head + 1, head + len(recorded) + 1)) == set(recorded.values())
+        for citizen in {command.citizen for command in batch}:
+            self.check(citizen, self.writers.ledgers[1 - writer, self.four_eyes])
+
+    def check(self, citizen: str, ledger: Ledger) -> None:
+        """What the other writer reads is what is on paper."""
+        sheets = self.paper.of(citizen)
+        if not sheets.sheets:
+            with pytest.raises(CitizenUnknownError):
+                ledger.find(citizen)
+            return
+        history = ledger.history(citizen=citizen)
+        told = sheets.history()
+        assert told == [{name: getattr(event, name) for name in told[0]} for event in history.events]
+        levels = {
+            str(number): (level.state, level.attempt, level.entered["at"], level.collector)
+            for number, level in sheets.levels().items()
+        }
+        assert levels == {
+            number: (level.state, level.attempt, level.since, level.collecting_unit.code)
+            for number, level in history.levels.items()
+        }
+        state = ledger.dossier(history.dossier_id)
+        assert (len(told), history.levels) == (state.version, state.levels)
+        assert history.events[-1].position == state.position
+
+    def teardown(self) -> None:
+        assert catch_up(self.writers.database) == self.writers.ledgers[0, False].head().position
+        counted = by_hand.tables_by_hand(self.paper.counts(self.writers.ids))
+        for grain, counts in by_hand.tables_of(self.writers.database).items():
+            counts.subtract(self.before[grain])
+            assert counted[grain] == {place: number for place, number in counts.items() if number}
+
+
+@pytest.fixture
+def writers(ledger: Ledger, clock: Clock, database: Database) -> Iterator[Writers]:
+    clock.now = datetime(2025, 6, 1, tzinfo=UTC)
+    load(ledger, f"code,name,level,parent_code\n{LATE},Phường Mới,commune,380\n", VALID_FROM[LATE])
+    ledgers = {
+        (writer, four_eyes): Ledger(
+            database, ledger._identities, policy=Policy(four_eyes=four_eyes), now=clock
+        )
+        for writer in (0, 1)
+        for four_eyes in (False, True)
+    }
+    for each in ledgers.values():
+        each.tree()
+    yield Writers(ledgers, database)
+    for each in ledgers.values():
+        each.close()
+
+
+def test_ledger_is_what_is_on_paper(writers):
+    """Every answer, history and state, read by the other writer; then the totals, as counted on paper and by hand.
+
+    The examples share one database, each with citizens of its own: to clone one takes longer than an example.
+    """
+    run_state_machine_as_test(
+        lambda: Recordings(writers),
+        settings=settings(
+            max_examples=40 * EXAMPLES,
+            stateful_step_count=20,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+        ),
+    )
+    check_ledger(writers.ledgers[0, False])
+    by_hand.check_totals(writers.database)
