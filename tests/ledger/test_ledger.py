@@ -748,7 +748,7 @@ def test_a_large_batch_is_one_query_and_one_append(ledger, monkeypatch):
     statements = Statements(ledger, monkeypatch)
     receipts = ledger.record_many(commands)
     assert 2 == len(statements.texts)
-    assert 1 == statements.count("FROM citizens")
+    assert 1 == statements.count("SELECT wanted.lookup")
     assert 1 == statements.count("FROM append")
     again = ledger.record_many(commands)
     assert 3 == len(statements.texts)
