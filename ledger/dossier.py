@@ -4,7 +4,7 @@ Pure functions. ``evolve`` turns a dossier and its next event into the next
 dossier; what may happen to one is decided in ``ledger/decisions.py``.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,6 @@ import msgspec
 
 from ledger.events import (
     Amended,
-    AnyCorrection,
     AnyDossierEvent,
     AnyStep,
     Change,
@@ -117,8 +116,8 @@ class InForce(msgspec.Struct, frozen=True):
 
     voided: frozenset[int]
     """The versions that do not stand; corrections may be among them."""
-    confirmed: frozenset[int]
-    """The versions of asked corrections that another officer has confirmed."""
+    confirmed: Mapping[int, int]
+    """The versions of asked corrections that another officer has confirmed, each with that of its first confirmation."""
     applied: tuple[Reassigned | Amended, ...]
     """The reassignments and amendments that count, in the order in which they came to count."""
 
@@ -126,33 +125,25 @@ class InForce(msgspec.Struct, frozen=True):
 def in_force(entries: Sequence[AnyDossierEvent]) -> InForce:
     """Return which corrections count. One that was voided does not, nor does one that waits for its confirmation."""
     voided: set[int] = set()
-    confirmed: set[int] = set()
+    confirmed: dict[int, int] = {}
     # From the last one back: a correction is about an entry before it, so what is said of it is known by then.
     for version in range(len(entries), 0, -1):
         entry = entries[version - 1]
         if version in voided or not isinstance(entry, Correction):
             continue
         if isinstance(entry, Confirmed):
-            confirmed.add(entry.corrects)
+            # Where a confirmation was taken back and is back, there are two: since the first of them it counts.
+            confirmed[entry.corrects] = version
         elif isinstance(entry, Voided) and (not entry.asked or version in confirmed):
             voided.add(entry.corrects)
-    applied = (
-        _applied(entries, entry, voided)
+    since = {
+        confirmed.get(version, version): entry
         for version, entry in enumerate(entries, 1)
-        if version not in voided and isinstance(entry, Correction)
-    )
-    return InForce(frozenset(voided), frozenset(confirmed), tuple(filter(None, applied)))
-
-
-def _applied(
-    entries: Sequence[AnyDossierEvent], correction: AnyCorrection, voided: Collection[int]
-) -> Reassigned | Amended | None:
-    """Return the reassignment or amendment that comes to count by a correction that was not voided."""
-    if isinstance(correction, Confirmed):
-        confirmed = entries[correction.corrects - 1]
-        counts = correction.corrects not in voided
-        return confirmed if counts and isinstance(confirmed, Reassigned | Amended) else None
-    return correction if isinstance(correction, Reassigned | Amended) and not correction.asked else None
+        if isinstance(entry, Reassigned | Amended)
+        and version not in voided
+        and (not entry.asked or version in confirmed)
+    }
+    return InForce(frozenset(voided), confirmed, tuple(since[version] for version in sorted(since)))
 
 
 def standing_steps(entries: Sequence[AnyDossierEvent], force: InForce | None = None) -> dict[int, AnyStep]:

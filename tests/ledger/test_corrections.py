@@ -450,6 +450,24 @@ def test_the_amendment_that_came_to_count_last_wins():
         check_counts(dossier)
 
 
+def test_a_correction_that_was_confirmed_twice_counts_since_the_first_time():
+    """A confirmation that was taken back may come back, when there is another one by then."""
+    dossier = then(
+        given(collect()),
+        asked(amend(corrects=1, place="school", team="t1")),
+        confirm(corrects=2, **THIRD),
+        void(corrects=3),
+        amend(corrects=1, place="online"),
+        confirm(corrects=2, **THIRD),
+        void(corrects=6),
+        void(corrects=4),
+    )
+    assert ("online", "t1") == (steps(dossier)[1].place, steps(dossier)[1].team)
+    with pytest.raises(NothingChangesError):
+        then(dossier, void(corrects=7))
+    check_counts(dossier)
+
+
 def test_reassigned_and_amended_do_not_meet():
     """Each about its own, in any order."""
     moved, mended = reassign(corrects=1), amend(corrects=1)
