@@ -103,7 +103,7 @@ class Receipts:
             receipt = Receipt(*(answer[field] for field in Receipt._fields))
             with self._lock:
                 self.types[known] = str(report["type"])
-                assert receipt == self.first.setdefault(known, receipt)
+                assert receipt == self.first.setdefault(known, receipt), (receipt, self.first[known])
                 self.new[known] += not answer["duplicate"]
                 assert self.new[known] <= 1, f"{report['key']} was recorded as new twice"
 
@@ -152,16 +152,25 @@ def requests(chance: Random, lives: Iterator[list[Report]], *, open_max: int = 8
 
 
 def send(
-    request: Request, client: httpx.Client, receipts: Receipts, *, given_up: Callable[[], bool] = bool
+    request: Request,
+    client: httpx.Client,
+    receipts: Receipts,
+    *,
+    pause: float = 0.05,
+    given_up: Callable[[], bool] = bool,
 ) -> int | None:
-    """Send a request until it is answered, and return how often it was not; None if given up before."""
+    """Send a request until it is answered, and return how often it was not; None if given up before.
+
+    Args:
+        pause: How long it waits, in seconds, before it sends again.
+    """
     unanswered, deadline = 0, time.monotonic() + ANSWER_SECONDS_MAX
     while (answers := request.post(client)) is None:
         if given_up():
             return None
         unanswered += 1
         assert time.monotonic() < deadline, "it is never answered"
-        time.sleep(0.05)
+        time.sleep(pause)
     receipts.add(request.reports, answers)
     return unanswered
 

@@ -365,7 +365,7 @@ def name_of(report: AnyCommand) -> tuple[str, str]:
 def test_imports_under_load(home, campaign):
     """Parents and lanes are killed, while a program records citizens of the same file: each line is there once."""
     load(home, campaign)
-    dossiers = 1500 * IMPORT_KILLS
+    dossiers = 1800 * IMPORT_KILLS
     made = run("simulate", "--dossiers", str(dossiers), "--out", home / "made-up.csv", home=home)
     assert 0 == made.returncode, made.stderr
     with (home / "made-up.csv").open(encoding="utf-8") as file:
@@ -394,7 +394,7 @@ def test_imports_under_load(home, campaign):
                     with alone:
                         process = start_import(home, campaign, lanes=chance.randint(2, 3))
                         wait_for_events(home, campaign, process)
-                    time.sleep(chance.uniform(0, 0.15))
+                    time.sleep(chance.uniform(0, 0.1))
                     sizes.append(size_of(home, campaign))
                     # What came may be the last word of one that was killed before, and these not at work yet.
                     wait_until(lambda pid=process.pid: len(children(pid)) > 0)
