@@ -37,7 +37,18 @@ def test_imports_fall_one_way(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["dossier", "checks", "commands", "reports", "units", "history", "business_time", "events"]
+    "name",
+    [
+        "dossier",
+        "checks",
+        "commands",
+        "reports",
+        "units",
+        "history",
+        "business_time",
+        "events",
+        "working_days",
+    ],
 )
 def test_pure_code_stays_pure(name):
     """Decisions know no database, no random and no clock."""
