@@ -8,6 +8,7 @@ from projections.errors import (
     RebuildBlockedError,
     RebuildRunningError,
 )
+from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, open_overdue
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
@@ -15,16 +16,21 @@ from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
 __all__ = [
     "COMPONENTS",
     "NotCaughtUpError",
+    "Overdue",
+    "OverdueAnswer",
+    "OverdueQuery",
     "PositionLostError",
     "ProjectionStatus",
     "ProjectionStoppedError",
     "RebuildBlockedError",
     "RebuildRunningError",
     "Runner",
+    "TimeLimit",
     "Totals",
     "TotalsAnswer",
     "TotalsQuery",
     "catch_up",
+    "open_overdue",
     "open_totals",
     "rebuild",
     "status",

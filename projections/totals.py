@@ -1,9 +1,9 @@
 """The questions that unit totals answer; the one code path for page, API, export and command line."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,7 @@ _WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
 
 By = Literal["unit", "level", "day", "place", "shift", "partner", "recorded_on"]
 Counts = Sequence[int]
+A = TypeVar("A")
 _REST = -1
 UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
 """What counts at units that are not in the tree of the day asked for, so that rows add up."""
@@ -75,7 +76,7 @@ class Totals:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._below = _Below(UnitTree(), date.min)
+        self._below = Below(UnitTree(), date.min)
 
     def catch_up(self) -> int:
         """Count every event that the log has now; return the position reached. Raise UnavailableError if it cannot."""
@@ -94,22 +95,49 @@ class Totals:
         """
         if query.from_day and query.to_day and query.to_day < query.from_day:
             raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
+        return self.read_in_tree(
+            query.unit,
+            query.to_day or self.today(),
+            lambda scope, below: self._read(query, scope, below),
+            after=after,
+            wait_seconds=wait_seconds,
+        )
+
+    def today(self) -> date:
+        """Return the business day (Asia/Ho_Chi_Minh) of the ledger's clock."""
+        return self._ledger.today()
+
+    def read_in_tree(
+        self,
+        unit: str | None,
+        day: date,
+        read: "Callable[[Unit | None, Below], A]",
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> A:
+        """Return what *read* does with a unit (None: the whole ledger) and the tree of a day, neither older than it.
+
+        Raises:
+            UnitError: The unit is no code, or was not valid on the day.
+            NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
+            UnavailableError: The database cannot be reached, or the projection has lost its position.
+        """
         if after is not None:
             self._wait(after, wait_seconds)
-        day = query.to_day or self._ledger.today()
         tree = self._ledger.tree()
         while True:
-            answer = self._read(query, tree, day)
+            scope = None if unit is None else tree.resolve(unit, day)
+            below = self._below
+            if (below.version, below.day) != (tree.version, day):
+                self._below = below = Below(tree, day)
+            answer = read(scope, below)
             counted_in, tree = tree, self._ledger.tree()
             # Events at units opened since the tree was read may be counted already: ask again.
             if tree.version == counted_in.version:
                 return answer
 
-    def _read(self, query: TotalsQuery, tree: UnitTree, day: date) -> TotalsAnswer:
-        scope = None if query.unit is None else tree.resolve(query.unit, day)
-        below = self._below
-        if (below.version, below.day) != (tree.version, day):
-            self._below = below = _Below(tree, day)
+    def _read(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
         match query.by:
             case "unit":
                 return self._by_unit(query, scope, below)
@@ -140,31 +168,22 @@ class Totals:
             return int(position)
         raise PositionLostError(NAME)
 
-    def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
-        children = below.children.get(None if scope is None else scope.id, [])
-        buckets = dict(enumerate(map(below.members, children)))
-        if scope is not None:
-            buckets[_REST] = [scope.id]
-        position, recorded_at, rows = self._ask("read_coarse", _coarse(query, scope, buckets))
-        found = {part: counts for part, *counts in rows}
-        keys = [_unit_key(child) for child in children]
-        sums = [found.get(index, [0] * len(MEASURES)) for index in range(len(children))]
-        if any(found.get(_REST, ())):
-            # The unit's own events; of the whole ledger, those of units that the day's tree lacks.
-            keys.append(UNALLOCATED if scope is None else _unit_key(scope))
-            sums.append(found[_REST])
+    def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
+        buckets = below.buckets(scope)
+        position, recorded_at, rows = self.ask("read_coarse", _coarse(query, scope, buckets))
+        keys, sums = below.rows(scope, rows, len(MEASURES))
         return _answer(position, recorded_at, "unit", keys, sums)
 
-    def _by_level(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
+    def _by_level(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
         buckets = {} if scope is None else {_REST: below.members(scope)}
-        position, recorded_at, rows = self._ask("read_coarse", _coarse(query, scope, buckets))
+        position, recorded_at, rows = self.ask("read_coarse", _coarse(query, scope, buckets))
         return _answer(
             position, recorded_at, "level", [level for level, *_ in rows], [row[1:] for row in rows]
         )
 
-    def _by_day(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
+    def _by_day(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
-        position, recorded_at, rows = self._ask("read_days", _leaves(query, scope, below))
+        position, recorded_at, rows = self.ask("read_days", _leaves(query, scope, below))
         asked: list[tuple[date | None, Counts]] = []
         others = [0] * len(MEASURES)
         for day, *counts in rows:
@@ -177,7 +196,7 @@ class Totals:
         told = [(key, counts) for key, counts in [*asked, (OTHER_DAYS, others)] if any(counts)]
         return _answer(position, recorded_at, "day", [key for key, _ in told], [counts for _, counts in told])
 
-    def _by_part(self, query: TotalsQuery, scope: Unit | None, below: "_Below") -> TotalsAnswer:
+    def _by_part(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
         first, after_last = _bounds(query)
         parameters = _leaves(query, scope, below) | {
             "by": query.by,
@@ -185,13 +204,14 @@ class Totals:
             "from": first,
             "to": after_last,
         }
-        position, recorded_at, rows = self._ask("read_fine", parameters)
+        position, recorded_at, rows = self.ask("read_fine", parameters)
         told = [(part, counts) for part, *counts in rows if any(counts)]
         return _answer(
             position, recorded_at, query.by, [part for part, _ in told], [counts for _, counts in told]
         )
 
-    def _ask(self, name: str, parameters: Mapping[str, Any]) -> tuple[int, datetime, list[tuple[Any, ...]]]:
+    def ask(self, name: str, parameters: Mapping[str, Any]) -> tuple[int, datetime, list[tuple[Any, ...]]]:
+        """Return position, its time, and the rows of a query of ``unit_totals.sql``, all of one moment."""
         rows = ask(self._ledger, _QUERIES[name], parameters)
         if not rows:
             raise PositionLostError(NAME)
@@ -203,7 +223,7 @@ class Totals:
 _TRACKING = sql.load("projections.sql", "tracking.sql")
 
 
-class _Below:
+class Below:
     """Who stands under whom on a day. Most questions are about one day, so the last of these is kept."""
 
     def __init__(self, tree: UnitTree, day: date) -> None:
@@ -221,6 +241,30 @@ class _Below:
                 found += self.members(child)
             self._members[unit.id] = found
         return found
+
+    def buckets(self, scope: Unit | None) -> dict[int, list[UUID]]:
+        """Return the units that count in each row of an answer by unit: its children's, and what is left."""
+        buckets = dict(enumerate(map(self.members, self._children(scope))))
+        if scope is not None:
+            buckets[_REST] = [scope.id]
+        return buckets
+
+    def rows(
+        self, scope: Unit | None, rows: Sequence[tuple[Any, ...]], width: int
+    ) -> tuple[list[dict[str, str | None]], list[Counts]]:
+        """Return the units of an answer's rows, and their counts, of what was found by bucket."""
+        found = {part: counts for part, *counts in rows}
+        children = self._children(scope)
+        keys = [_unit_key(child) for child in children]
+        sums: list[Counts] = [found.get(index, [0] * width) for index in range(len(children))]
+        if any(found.get(_REST, ())):
+            # The unit's own events; of the whole ledger, those of units that the day's tree lacks.
+            keys.append(UNALLOCATED if scope is None else _unit_key(scope))
+            sums.append(found[_REST])
+        return keys, sums
+
+    def _children(self, scope: Unit | None) -> Sequence[Unit]:
+        return self.children.get(None if scope is None else scope.id, [])
 
 
 def _bounds(query: TotalsQuery) -> tuple[date, date]:
@@ -256,14 +300,21 @@ def _coarse(query: TotalsQuery, scope: Unit | None, buckets: Mapping[int, Sequen
     return {
         "by": query.by,
         "level": query.level,
-        "scoped": scope is not None,
-        "members": as_array([member for members in buckets.values() for member in members]),
-        "buckets": as_array([bucket for bucket, members in buckets.items() for _ in members]),
+        **bucketed(scope, buckets),
         **_edges(query),
     }
 
 
-def _leaves(query: TotalsQuery, scope: Unit | None, below: _Below) -> dict[str, Any]:
+def bucketed(scope: Unit | None, buckets: Mapping[int, Sequence[UUID]]) -> dict[str, Any]:
+    """Return the parameters that tell a query which units count in which bucket."""
+    return {
+        "scoped": scope is not None,
+        "members": as_array([member for members in buckets.values() for member in members]),
+        "buckets": as_array([bucket for bucket, members in buckets.items() for _ in members]),
+    }
+
+
+def _leaves(query: TotalsQuery, scope: Unit | None, below: Below) -> dict[str, Any]:
     return {"units": None if scope is None else as_array(below.members(scope)), "level": query.level}
 
 
@@ -274,11 +325,16 @@ def _unit_key(unit: Unit) -> dict[str, str | None]:
 def _answer(
     position: int, recorded_at: datetime, by: str, keys: Sequence[Any], sums: Sequence[Counts]
 ) -> TotalsAnswer:
+    return TotalsAnswer(position, recorded_at, NAME, *rows_and_sum(by, keys, sums, MEASURES))
+
+
+def rows_and_sum(
+    by: str, keys: Sequence[Any], sums: Sequence[Counts], measures: Sequence[str]
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
     rows = [
-        {by: key} | dict(zip(MEASURES, counts, strict=True)) for key, counts in zip(keys, sums, strict=True)
+        {by: key} | dict(zip(measures, counts, strict=True)) for key, counts in zip(keys, sums, strict=True)
     ]
-    totals = {measure: sum(counts[index] for counts in sums) for index, measure in enumerate(MEASURES)}
-    return TotalsAnswer(position, recorded_at, NAME, rows, totals)
+    return rows, {measure: sum(counts[index] for counts in sums) for index, measure in enumerate(measures)}
 
 
 def open_totals(ledger: Ledger) -> Totals:

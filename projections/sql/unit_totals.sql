@@ -199,6 +199,41 @@ LEFT JOIN (
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 
+-- read_overdue --
+-- What waits stands on the day since when it waits, so what is overdue is a sum over days up to a last one. Months
+-- before all of those last days come whole from the roll-up. A level has one time limit with a valid card, another without.
+SELECT tracked.position, tracked.recorded_at, counted.*
+FROM projections AS tracked
+LEFT JOIN (
+    SELECT coalesce(bucket, -1) AS part,
+           sum(awaiting_approval)::bigint,
+           (
+               coalesce(sum(awaiting_approval - awaiting_long) FILTER (WHERE level = 1 AND day <= %(level_1)b::date), 0)
+               + coalesce(sum(awaiting_approval - awaiting_long) FILTER (WHERE level = 2 AND day <= %(level_2)b::date), 0)
+               + coalesce(sum(awaiting_long) FILTER (WHERE day <= %(long)b::date), 0)
+           )::bigint,
+           sum(awaiting_activation)::bigint,
+           sum(awaiting_notified)::bigint,
+           coalesce(sum(awaiting_notified) FILTER (WHERE day <= %(notified)b::date), 0)::bigint
+    FROM (
+        SELECT unit_id, level, month AS day,
+               awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+        FROM unit_totals_month
+        WHERE month < %(month)b::date
+        UNION ALL
+        SELECT unit_id, level, day,
+               awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+        FROM unit_totals_day
+        WHERE day >= %(month)b::date
+    ) AS parts
+    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
+    WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
+      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+    GROUP BY part
+    ORDER BY part
+) AS counted ON true
+WHERE tracked.name = 'unit_totals';
+
 -- read_fine --
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
