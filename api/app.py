@@ -16,8 +16,10 @@ from api.dossiers import DossierController
 from api.ending import Ending
 from api.events import EventController
 from api.feed import Feed
+from api.files import FileController
 from api.followers import FollowerController
 from api.health import index, live, ready
+from api.imports import Imports
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
 from api.reasons import ReasonController
@@ -54,6 +56,7 @@ def create_app(
         settings: More of Litestar's own, a lifespan say.
     """
     ending, feed = Ending(), Feed(ledger)
+    imports = Imports(ledger, ending)
     ending.on_begin(feed.end)
     app = Api(
         route_handlers=[
@@ -61,6 +64,7 @@ def create_app(
             live,
             ready,
             LogController,
+            FileController,
             DossierController,
             UnitController,
             ReasonController,
@@ -71,6 +75,7 @@ def create_app(
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
+            "imports": Provide(lambda: imports, sync_to_thread=False),
         },
         guards=[*guards, refuse_unknown_parameters],
         request_class=BodyRequest,

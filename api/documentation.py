@@ -16,6 +16,7 @@ from api.dossiers import Found
 from api.events import REPORT
 from api.feed import FeedEvent, FeedPage
 from api.health import Readiness, Unready
+from api.imports import ImportAnswer, RefusedLine
 from api.problems import CODES, Problem
 from api.reasons import ReasonList
 from api.units import UnitList, UnitRow
@@ -45,6 +46,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Found,
         History,
         HistoryEvent,
+        ImportAnswer,
         LevelState,
         Problem,
         ProjectionStatus,
@@ -52,6 +54,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Reason,
         ReasonList,
         Receipt,
+        RefusedLine,
     ),
     *(TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )

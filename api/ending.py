@@ -9,30 +9,46 @@ from types import FrameType
 
 from litestar import Litestar
 
+from ledger import UnavailableError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ServerEndingError(UnavailableError):
+    """The process was told to end while it was at something long."""
+
+    code = "server_ending"
 
 
 class Ending:
     """Begins with the signal that ends the process, while the server still waits for its answers."""
 
     def __init__(self) -> None:
-        self.begun = False
-        """Whether answers should end; may be read in any thread."""
+        self._event = asyncio.Event()
         self._calls: list[Callable[[], None]] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether answers should end; may be asked in any thread."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait until it begins."""
+        await self._event.wait()
 
     def on_begin(self, call: Callable[[], None]) -> None:
         """Have something called in the event loop when it begins."""
         self._calls.append(call)
 
     def begin(self) -> None:
-        self.begun = True
+        self._event.set()
         for call in self._calls:
             call()
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Hear the signals as long as the application lives; its own end, later, is a beginning too."""
-        self.begun = False
+        self._event = asyncio.Event()
         loop = asyncio.get_running_loop()
         with _hearing(lambda: loop.call_soon_threadsafe(self.begin)):
             yield

@@ -11,13 +11,17 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from api.bodies import ContentTypeError
+from api.ending import ServerEndingError
 from api.feed import EventUnreadableError, FollowersTooManyError, PositionAheadError
+from api.imports import ImportBusyError
 from api.parameters import public_names
 from ledger import LedgerError, UnavailableError
 from ledger.errors import (
     BatchTooLargeError,
     ClockBehindError,
     ContentionError,
+    ImportBrokenError,
+    ImportSpaceError,
     InputError,
     KeyConflictError,
     KeyFileError,
@@ -84,12 +88,19 @@ CODES = sorted(
 """Every status with every code that it comes with."""
 
 _TELLING = (
-    *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError),
-    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError),
+    *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError, ImportBusyError),
+    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ServerEndingError),
 )
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 
 _log = logging.getLogger(__name__)
+
+
+_INSTEAD: dict[type[Exception], str] = {
+    ImportSpaceError: "the server has no room for this file, or for what is refused of it; what was recorded stays",
+    ImportBrokenError: "the import was ended in the middle; what was recorded stays, send the file again",
+}
+"""What is told of the others, where it is not the database."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -125,7 +136,8 @@ def problem_of(error: LedgerError | UnavailableError) -> Problem:
     status, title = _status_and_title(type(error))
     detail = str(error)
     if status == 503 and not isinstance(error, _TELLING):
-        detail = "the ledger's database cannot be used at the moment; the server's log says why"
+        away = "the ledger's database cannot be used at the moment; the server's log says why"
+        detail = _INSTEAD.get(type(error), away)
     return Problem(TYPE_PREFIX + error.code, title, status, detail, error.code)
 
 

@@ -66,6 +66,7 @@ def test_operations_have_names_that_programs_keep(document):
         "get_index",
         "get_totals",
         "get_unit",
+        "import_reports",
         "is_alive",
         "is_ready",
         "list_reasons",
