@@ -20,6 +20,7 @@ from api.files import FileController
 from api.followers import FollowerController
 from api.health import index, live, ready
 from api.imports import Imports
+from api.overdue import OverdueController
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
 from api.reasons import ReasonController
@@ -27,7 +28,7 @@ from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
-from projections import Runner, Totals
+from projections import Overdue, Runner, Totals
 
 ENDLESS = frozenset({"/v1/events/stream"})
 """Answers that go on for as long as the client stays: those have no head to be told alone."""
@@ -55,6 +56,7 @@ def create_app(
         guards: Asked first, before each answer.
         settings: More of Litestar's own, a lifespan say.
     """
+    overdue = Overdue(totals)
     ending, feed = Ending(), Feed(ledger)
     imports = Imports(ledger, ending)
     ending.on_begin(feed.end)
@@ -69,10 +71,12 @@ def create_app(
             UnitController,
             ReasonController,
             TotalsController,
+            OverdueController,
         ],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
+            "overdue": Provide(lambda: overdue, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),

@@ -22,7 +22,7 @@ from api.reasons import ReasonList
 from api.units import UnitList, UnitRow
 from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
-from projections import ProjectionStatus, TotalsAnswer
+from projections import OverdueAnswer, ProjectionStatus, TimeLimit, TotalsAnswer
 
 TITLE = "Activation ledger"
 DESCRIPTION = """\
@@ -48,6 +48,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         HistoryEvent,
         ImportAnswer,
         LevelState,
+        OverdueAnswer,
         Problem,
         ProjectionStatus,
         Readiness,
@@ -56,7 +57,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Receipt,
         RefusedLine,
     ),
-    *(TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )
 """What is answered; Litestar makes the schemas of these."""
 

@@ -1,10 +1,11 @@
 """Totals over HTTP; the same answer as the command line's."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -18,6 +19,26 @@ READERS_MAX = 32
 """They have threads of their own: however many wait for a position, no report waits for them."""
 
 _readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="totals")
+A = TypeVar("A")
+
+UnitCode = Annotated[
+    str | None,
+    QueryParameter(description="Code of a unit: it and everything under it. Absent: the whole ledger."),
+]
+Level = Annotated[int | None, QueryParameter(ge=1, le=2, description="Absent: both.")]
+After = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        le=2**63 - 1,
+        description="A position that must be counted: wait for it, 2 seconds at most.",
+    ),
+]
+
+
+async def read_aside(answer: Callable[[], A]) -> A:
+    """Return an answer of a read model, had in a thread of a reader."""
+    return await asyncio.get_running_loop().run_in_executor(_readers, answer)
 
 
 class TotalsController(Controller):
@@ -33,19 +54,14 @@ class TotalsController(Controller):
     async def totals(
         self,
         totals: NamedDependency[Totals],
-        unit: Annotated[
-            str | None,
-            QueryParameter(
-                description="Code of a unit: it and everything under it. Absent: the whole ledger."
-            ),
-        ] = None,
+        unit: UnitCode = None,
         by: Annotated[
             By,
             QueryParameter(
                 description="What the rows are; for unit the direct children, each with all under it."
             ),
         ] = "unit",
-        level: Annotated[int | None, QueryParameter(ge=1, le=2, description="Absent: both.")] = None,
+        level: Level = None,
         from_day: Annotated[
             date | None, QueryParameter(name="from", description="First day of occurred_at, in Vietnam.")
         ] = None,
@@ -56,14 +72,7 @@ class TotalsController(Controller):
                 description="Last day, included; also the day on which the unit's code is read, else today.",
             ),
         ] = None,
-        after: Annotated[
-            int | None,
-            QueryParameter(
-                ge=0,
-                le=2**63 - 1,
-                description="A position that must be counted: wait for it, 2 seconds at most.",
-            ),
-        ] = None,
+        after: After = None,
     ) -> TotalsAnswer:
         """Each row holds what it is of (unit, level, day, place, shift, partner or recorded_on, the day on which the ledger learnt it) and its counts.
 
@@ -72,5 +81,4 @@ class TotalsController(Controller):
         is not in it, unless after asks for it.
         """
         query = TotalsQuery(unit=unit, by=by, level=level, from_day=from_day, to_day=to_day)
-        answer = partial(totals.read, query, after=after)
-        return await asyncio.get_running_loop().run_in_executor(_readers, answer)
+        return await read_aside(partial(totals.read, query, after=after))

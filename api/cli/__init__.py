@@ -31,6 +31,7 @@ for _command in (
     recording.simulate,
     recording.import_,
     reading.totals,
+    reading.overdue,
     reading.history,
     operation.rebuild,
     operation.stop,

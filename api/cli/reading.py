@@ -1,7 +1,7 @@
 """Totals, and one dossier's history."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,11 @@ import click
 import msgspec
 
 from api.cli.common import DAY, Context, command
-from api.cli.output import Output
+from api.cli.output import Output, note
 from ledger import History, HistoryEvent
 from ledger.dossier import NO_TEAM
-from projections import TotalsAnswer, TotalsQuery
+from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
+from projections.overdue import MEASURES as OVERDUE_MEASURES
 from projections.totals import By
 from projections.unit_totals import MEASURES
 
@@ -51,12 +52,7 @@ def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
         output.document(answer)
         return
     if by == "unit":
-        keys = ["code", "name", "level"]
-        if output.form == "table" and len({row["unit"]["level"] for row in answer.rows}) == 1:
-            keys.remove("level")
-        rows = [
-            [*(row["unit"][key] for key in keys), *(row[name] for name in MEASURES)] for row in answer.rows
-        ]
+        keys, rows = _by_unit(output, answer.rows, MEASURES)
     else:
         keys = [by]
         rows = [
@@ -75,6 +71,60 @@ def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
 
 
 _ALWAYS = ("collected", "approved", "rejected", "activated", "awaiting_approval", "awaiting_activation")
+
+
+def _by_unit(
+    output: Output, rows: Sequence[Mapping[str, Any]], measures: Sequence[str]
+) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns of a unit and the rows' values; people need no level where it is the same for all."""
+    keys = ["code", "name", "level"]
+    if output.form == "table" and len({row["unit"]["level"] for row in rows}) == 1:
+        keys.remove("level")
+    return keys, [[*(row["unit"][key] for key in keys), *(row[name] for name in measures)] for row in rows]
+
+
+@command("overdue")
+@click.option("--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger.")
+@click.option("--level", type=click.IntRange(1, 2), help="Only this level.")
+@click.option("--on", type=DAY, help="A day (Vietnam) to come: what will be overdue then; default: today.")
+def overdue(context: Context, unit: str | None, level: int | None, on: date | None) -> None:
+    """Count dossiers that wait longer than the law allows, true for every event recorded before the command began.
+
+    An approval may take 1 working day for level 1, 3 for level 2, 7 where the identity card is expired or missing; an
+    activation 7 days from the notice (Decree 69/2024, Art. 13, 14).
+    """
+    with context.totals() as (_, totals):
+        answer = Overdue(totals).read(OverdueQuery(unit=unit, level=level, on=on))
+    _tell_overdue(context.output, answer)
+
+
+def _tell_overdue(output: Output, answer: OverdueAnswer) -> None:
+    if answer.provisional:
+        note(
+            "provisional: it is not announced yet which of the days counted are holidays",
+            style="yellow",
+        )
+    if output.form == "json":
+        output.document(answer)
+        return
+    keys, rows = _by_unit(output, answer.rows, OVERDUE_MEASURES)
+    when = f"will be overdue on {answer.on} if nothing happens" if answer.forecast else f"on {answer.on}"
+    output.rows(
+        f"{when}; true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+        [*keys, *OVERDUE_MEASURES],
+        rows,
+        total=["total", *[""] * (len(keys) - 1), *(answer.sum[name] for name in OVERDUE_MEASURES)],
+    )
+    for limit in answer.limits:
+        output.say(f"{_in_words(limit)}: {limit.since} or before")
+
+
+def _in_words(limit: TimeLimit) -> str:
+    days = f"{limit.days} {'working ' if limit.working_days else ''}day{'s' if limit.days > 1 else ''}"
+    if limit.step == "activation":
+        return f"overdue after {days}, notified on"
+    who = "" if limit.level is None else f"level {limit.level}, "
+    return f"overdue after {days}, {who}card {limit.card}, collected on"
 
 
 @command("history")

@@ -39,6 +39,7 @@ COMMANDS = {
     ("simulate",): ("--dossiers", "--seed", "--out", "--from", "--to"),
     ("import",): ("--atomic", "--dry-run", "--offset", "--lanes"),
     ("totals",): ("--unit", "--by", "--level", "--from", "--to"),
+    ("overdue",): ("--unit", "--level", "--on"),
     ("history",): ("--citizen", "--dossier"),
     ("reasons",): ("--reasons-file", "--four-eyes"),
     ("rebuild",): ("unit_totals",),
@@ -321,6 +322,40 @@ class TestTotals:
             "unknown_unit"
             == answer(ledger("totals", "--unit", "99", "--format", "json", home=home), 1)["error"]
         )
+
+
+class TestOverdue:
+    def test_says_the_same_as_document_table_and_csv(self, home):
+        """Of a campaign that ended in 2024, whatever still waits has waited too long."""
+        document = answer(ledger("overdue", "--unit", "38", "--format", "json", home=home))
+        totals = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
+        assert totals["sum"]["awaiting_approval"] == document["sum"]["approval_overdue"] > 0
+        assert totals["sum"]["awaiting_activation"] == document["sum"]["awaiting_activation"]
+        assert document["sum"]["notified"] == document["sum"]["activation_overdue"]
+        table = ledger("overdue", "--unit", "38", home=home)
+        printed = ledger("overdue", "--unit", "38", "--format", "csv", home=home).stdout
+        rows = list(csv.DictReader(io.StringIO(printed)))
+        assert [(row["unit"]["code"], str(row["approval_overdue"])) for row in document["rows"]] == [
+            (row["code"], row["approval_overdue"]) for row in rows
+        ]
+        assert "Nga Sơn" in table.stdout
+        since = document["limits"][1]["since"]
+        assert (
+            f"overdue after 3 working days, level 2, card valid, collected on: {since} or before"
+            in table.stdout
+        )
+
+    def test_of_a_day_that_nobody_has_announced_is_provisional(self, home):
+        done = ledger("overdue", "--on", "2041-05-08", "--format", "json", home=home)
+        document = answer(done)
+        assert (True, True) == (document["forecast"], document["provisional"])
+        assert "provisional" in done.stderr
+        assert "will be overdue on 2041-05-08" in ledger("overdue", "--on", "2041-05-08", home=home).stdout
+
+    def test_of_a_day_that_has_passed_is_refused(self, home):
+        refused = answer(ledger("overdue", "--on", "2024-12-09", "--format", "json", home=home), 1)
+        assert "invalid_field" == refused["error"]
+        assert "is before today" in refused["detail"]
 
 
 class TestHistory:
