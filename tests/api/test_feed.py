@@ -22,6 +22,7 @@ from ledger import Ledger, UnavailableError
 from ledger.events import UNITS_STREAM, Recorded
 from ledger.reports import read_report
 from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
+from tests.api.test_history import correction
 from tests.api.test_server import address_of, answers, command, end, serve, workers  # noqa: F401
 from tests.conftest import NOW, check_ledger
 
@@ -61,8 +62,15 @@ def sent_events(text: str) -> list[dict]:
 
 
 def test_the_log_is_told_as_it_is_stored(client, ledger, operator):
-    """Units first, then reports; every field of every event, but for what is sealed."""
-    client.post("/v1/events", json=[report(note="hẹn lại", place="school"), report("b1", level=1)])
+    """Units first, then reports and corrections; every field of every event, but for what is sealed."""
+    sent = [
+        report(note="hẹn lại", place="school"),
+        report("b1", level=1),
+        correction("c1", "amended", 1, place="household", note="máy ở nhà"),
+        correction("c2", "voided", 2, level=1, reason="other", note="nhầm"),
+    ]
+    answers = client.post("/v1/events", json=sent).json()
+    assert [1, 2, 3, 4] == [it.get("version") for it in answers], answers
     rows = operator.execute(
         "SELECT notification_id, recorded_at, originator_id, originator_version, topic, state FROM events "
         "ORDER BY notification_id"
@@ -84,11 +92,14 @@ def test_the_log_is_told_as_it_is_stored(client, ledger, operator):
             }
         )
 
-    assert UNITS + 2 == len(stored)
+    assert UNITS + 4 == len(stored)
     assert stored == follow_pages(client)
     assert stored == follow_pages(client, limit=7)
-    assert ["opened", "collected"] == [event["type"] for event in stored[UNITS - 1 : UNITS + 1]]
-    check_ledger(ledger, length=UNITS + 2)
+    kinds = [event["type"] for event in stored[UNITS - 1 :]]
+    assert ["opened", "collected", "collected", "amended", "voided"] == kinds
+    assert 3 == sum(b'"note"' in state for *_, state in rows)
+    assert "note" not in client.get("/v1/events").text
+    check_ledger(ledger, length=UNITS + 4)
 
 
 def test_a_page_says_where_it_ends_and_where_the_log_does(client):
