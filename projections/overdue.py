@@ -1,7 +1,7 @@
 """What has waited longer than the law allows. Overdue is no state: it is asked for, of the counts that are there.
 
 Decree 69/2024/NĐ-CP, Art. 13 and 14. What waits stands in the unit totals on the day since when it waits, so
-what is overdue on a day is a sum over the days up to the last one whose time limit has passed by then.
+what is overdue on a day is all that waits, less what has waited only since a day whose time limit has not passed by then.
 """
 
 from collections.abc import Sequence
@@ -142,7 +142,7 @@ def _limits(working_days: WorkingDays, on: date) -> list[TimeLimit]:
 def _parameters(limits: Sequence[TimeLimit]) -> dict[str, Any]:
     names = ("level_1", "level_2", "long", "notified")
     days = {name: limit.since for name, limit in zip(names, limits, strict=True)}
-    return {**days, "month": min(days.values()).replace(day=1)}
+    return {**days, "first": min(days.values())}
 
 
 def open_overdue(ledger: Ledger) -> Overdue:

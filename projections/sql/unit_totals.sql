@@ -200,31 +200,34 @@ LEFT JOIN (
 WHERE tracked.name = 'unit_totals';
 
 -- read_overdue --
--- What waits stands on the day since when it waits, so what is overdue is a sum over days up to a last one. Months
--- before all of those last days come whole from the roll-up. A level has one time limit with a valid card, another without.
+-- What waits stands on the day since when it waits. So what is overdue is all that waits, which the months tell, less what
+-- has waited only since a day after the last one of its time limit: those are the days of some two weeks.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
     SELECT coalesce(bucket, -1) AS part,
            sum(awaiting_approval)::bigint,
-           (
-               coalesce(sum(awaiting_approval - awaiting_long) FILTER (WHERE level = 1 AND day <= %(level_1)b::date), 0)
-               + coalesce(sum(awaiting_approval - awaiting_long) FILTER (WHERE level = 2 AND day <= %(level_2)b::date), 0)
-               + coalesce(sum(awaiting_long) FILTER (WHERE day <= %(long)b::date), 0)
-           )::bigint,
+           sum(approval_overdue)::bigint,
            sum(awaiting_activation)::bigint,
            sum(awaiting_notified)::bigint,
-           coalesce(sum(awaiting_notified) FILTER (WHERE day <= %(notified)b::date), 0)::bigint
+           sum(activation_overdue)::bigint
     FROM (
-        SELECT unit_id, level, month AS day,
-               awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+        SELECT unit_id, level,
+               awaiting_approval, awaiting_approval AS approval_overdue,
+               awaiting_activation, awaiting_notified, awaiting_notified AS activation_overdue
         FROM unit_totals_month
-        WHERE month < %(month)b::date
         UNION ALL
-        SELECT unit_id, level, day,
-               awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+        SELECT unit_id, level,
+               0,
+               CASE WHEN day > CASE level WHEN 1 THEN %(level_1)b::date ELSE %(level_2)b::date END
+                   THEN awaiting_long - awaiting_approval ELSE 0
+               END
+               - CASE WHEN day > %(long)b::date THEN awaiting_long ELSE 0 END,
+               0,
+               0,
+               CASE WHEN day > %(notified)b::date THEN -awaiting_notified ELSE 0 END
         FROM unit_totals_day
-        WHERE day >= %(month)b::date
+        WHERE day > %(first)b::date
     ) AS parts
     LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
     WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
