@@ -48,7 +48,7 @@ from tests.projections import by_hand, campaigns
 LONG = int(os.environ.get("LEDGER_TEST_KILLS", "0"))
 SHORT = {"api": 14, "postgresql": 14, "both": 12, "projections": 14, "import": 10}
 KILLS = {campaign: LONG or kills for campaign, kills in SHORT.items()}
-IMPORT_DOSSIERS = 15_000
+IMPORT_DOSSIERS = 10_000
 ROOT = Path(__file__).parents[2]
 
 T = TypeVar("T")
