@@ -92,7 +92,6 @@ class FollowerController(Controller):
     )
     async def stream(
         self,
-        request: Request[Any, Any, Any],
         feed: NamedDependency[Feed],
         after: Annotated[
             str,
@@ -115,7 +114,7 @@ class FollowerController(Controller):
         """
         position: int | None
         if last_event_id is not None:
-            position = _position(LAST_EVENT_ID, ",".join(request.headers.getall(LAST_EVENT_ID)))
+            position = _position(LAST_EVENT_ID, last_event_id)
         else:
             position = None if after == "head" else _position("after", after)
         return Stream(

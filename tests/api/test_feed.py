@@ -299,9 +299,11 @@ def test_a_stream_tells_what_was_and_then_what_comes(ledger, monkeypatch):
         assert begun.startswith("retry: 2000\n")
         assert [UNITS] == [event["position"] for event in sent_events(begun)]
         for number in range(3):
+            waiting = asyncio.ensure_future(collect_some(stream, sent_events))
+            await asyncio.sleep(0.3)
             began = time.monotonic()
             await asyncio.to_thread(record, ledger, number)
-            [event] = sent_events(await collect_some(stream, sent_events))
+            [event] = sent_events(await waiting)
             assert (UNITS + 1 + number, "collected") == (event["position"], event["type"])
             assert 3 > time.monotonic() - began
         await stream.aclose()

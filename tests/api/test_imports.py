@@ -1,5 +1,6 @@
 """Files over HTTP: any length, each line once, and nothing left behind, however it ends."""
 
+import asyncio
 import csv
 import io
 import json
@@ -9,7 +10,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 
 from api import imports
 from api.campaign import Campaign, simulate, write
+from api.ending import Ending
 from api.imports import ImportAnswer
 from ledger.commands import FIELDS
 from ledger.errors import ImportSpaceError
@@ -96,10 +98,12 @@ def test_refused_lines_are_told_without_their_numbers(client, ledger):
         report("", citizen=citizen(4)),
         report("a5", citizen=citizen(5), note=f"mẹ: {citizen(6)}"),
         report("a6", citizen=citizen(6), type="approved", unit=""),
+        report("a7", citizen=citizen(7), unit="99999", note='hai\n"dòng"'),
+        report("a8", citizen=citizen(8), unit="99998"),
     ]
     told = answer(send(client, csv_of(sent)))
 
-    assert (8, 1, 7) == (told.read, told.recorded, told.refused)
+    assert (10, 1, 9) == (told.read, told.recorded, told.refused)
     assert [
         (3, "a2", "unknown_unit"),
         (4, 'k,"2"', "invalid_level"),
@@ -108,6 +112,8 @@ def test_refused_lines_are_told_without_their_numbers(client, ledger):
         (7, None, "missing_field"),
         (8, "a5", "personal_number"),
         (9, "a6", "not_collected"),
+        (10, "a7", "unknown_unit"),
+        (12, "a8", "unknown_unit"),
     ] == [(it.line, it.key, it.error) for it in told.refused_lines]
     assert "no unit ever had this code: '99999'" in told.refused_lines[0].detail
     check_ledger(ledger, length=UNITS + 1)
@@ -233,12 +239,19 @@ def test_a_disk_that_is_nearly_full_takes_no_file(client, ledger, monkeypatch):
     check_ledger(ledger, length=UNITS)
 
 
-def test_a_file_larger_than_the_disk_is_refused_unread(place):
-    """Its size alone tells."""
-    with tempfile.TemporaryFile() as file:
-        imports._check_space(file, 0)
+def test_a_file_larger_than_the_disk_is_refused_unread(ledger):
+    """Its announced size alone tells."""
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        raise AssertionError("read")
+        yield b""
+
+    async def scenario() -> None:
+        taking = imports.Imports(ledger, Ending())
         with pytest.raises(ImportSpaceError):
-            imports._check_space(file, 10**15)
+            await taking.run(body(), size=10**15, atomic=False, dry_run=False, offset=None)
+
+    asyncio.run(scenario())
 
 
 def test_one_file_at_a_time(client, ledger):
@@ -257,8 +270,6 @@ def test_one_file_at_a_time(client, ledger):
 
 def slow_request(app, body: bytes, half: threading.Event, rest: threading.Event) -> int:
     """Send a body of which half comes later, straight to the application; return the status."""
-    import asyncio
-
     statuses: list[int] = []
 
     async def talk() -> None:
