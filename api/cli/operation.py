@@ -98,6 +98,10 @@ def stop(context: Context) -> None:
 def doctor(context: Context) -> None:
     """Tell versions, sizes, positions and lags, what is wrong, and what to do about it."""
     report = examine(context.database(), context.key_path, version=VERSION)
+    settings = context.settings
+    # Of this command line, as are those of a server that was started the same way.
+    report.facts["reasons"] = str(settings.reasons_file or "those of the package")
+    report.facts["four eyes"] = "on" if settings.four_eyes else "off"
     if context.output.form == "json":
         context.output.document(report)
     else:
