@@ -33,7 +33,7 @@ from projections import catch_up
 from tests.conftest import UNITS_VALID_FROM, Clock, check_ledger
 from tests.ledger.test_ledger import load
 from tests.projections import by_hand
-from tests.projections.model import STEPS, Outcome, Paper, sums, without_residence
+from tests.projections.model import STEPS, Outcome, Paper, Sheets, sums, without_residence
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "1"))
 
@@ -47,12 +47,9 @@ VALID_FROM = {
     LATE: START.date() + timedelta(days=3),
 }
 CODES = (*("14758", "14761", "380") * 3, LATE, LATE, "00000")
-PLACES, PARTNERS, TEAMS = ("", "other", "school"), ("", "veterans"), ("", "t1")
 ACTORS = ("cb01", "cb02", "CB01")
 REASONS = {"locked": ("death", "holder_request"), "rejected": ("photo",), "withdrawn": ("face",)}
 FOLLOWS = ("approved", "rejected", "notified", "withdrawn")
-CORRECTIONS = ("voided", "reassigned", "amended", "confirmed")
-
 LIVES = (
     (),
     ("collected", "approved"),
@@ -64,10 +61,55 @@ LIVES = (
 )
 """What may have happened before an example begins, so that it is not spent on making something to correct."""
 
+Wish = dict[str, Any]
+"""A report as somebody would wish for it. It means something wherever the dossiers stand, so that any of several wishes can
+be left out when an example is made smaller."""
+
 lives = st.sampled_from(LIVES)
-hours = st.sampled_from((0, 0, 1, 5, 16, 24, 40))
+hours = st.sampled_from((0, 0, 0, 1, 5, 16, 24, 40, -1))
 seldom = st.integers(0, 9).map(lambda number: number == 9)
-writers_ = st.integers(0, 1)
+step_wishes = st.fixed_dictionaries(
+    {
+        "citizen": st.integers(0, 1),
+        "level": st.sampled_from((2, 2, 1)),
+        "next": st.integers(0, 3),
+        "any": st.sampled_from((*[""] * 40, *STEPS)),
+        "hours": hours,
+        "unit": st.sampled_from(CODES),
+        "follows": st.sampled_from((True, True, True, False)),
+        "place": st.sampled_from(("", "other", "school")),
+        "partner": st.sampled_from(("", "veterans")),
+        "team": st.sampled_from(("", "t1")),
+        "residence_unit": st.sampled_from(("", "", "00001", "14758")),
+        "note": st.sampled_from(("", "", "máy hỏng")),
+        "card": st.sampled_from(("", "valid", "expired")),
+        "reason": st.integers(0, 1),
+    }
+)
+correction_wishes = st.fixed_dictionaries(
+    {
+        "citizen": st.integers(0, 1),
+        "corrects": st.sampled_from(("the last", "the last", "what waits", 1, 1, *range(2, 16))),
+        "type": st.sampled_from(("voided", "reassigned", "amended", "confirmed")),
+        "other level": seldom,
+        "hours": hours,
+        "actor": st.sampled_from(ACTORS),
+        "unit": st.sampled_from(CODES),
+        "place": st.sampled_from(("school", "online", "other", "")),
+        "partner": st.sampled_from(("", "veterans", "none")),
+        "team": st.sampled_from(("", "t2", "-")),
+    }
+)
+repeat_wishes = st.fixed_dictionaries(
+    {
+        "back": st.integers(0, 11),
+        "again": st.sampled_from(("same", "same", "other offset", "other actor", "other note")),
+    }
+)
+# Each of the first two twice as often as the third; equal ones would count as one.
+wishes = st.one_of(
+    step_wishes, step_wishes.map(dict), correction_wishes, correction_wishes.map(dict), repeat_wishes
+)
 
 
 def life(kinds: tuple[str, ...], citizen: str) -> list[AnyCommand]:
@@ -86,91 +128,83 @@ def life(kinds: tuple[str, ...], citizen: str) -> list[AnyCommand]:
     ]
 
 
-def draw_command(draw: Any, paper: Paper, sent: list[AnyCommand], citizens: list[str]) -> AnyCommand:
-    """Make a report up, mostly one that could be lawful as the dossiers stand on *paper*; or send one again.
+def make(wish: Wish, paper: Paper, sent: list[AnyCommand], citizens: list[str]) -> AnyCommand:
+    """Return the report that a wish comes to where the dossiers stand as on *paper*.
 
     Args:
-        sent: Those made up before; it is put to them.
+        sent: Those that were made before; it is put to them.
     """
-    again = sent and draw(seldom, label="again")
-    command = _draw_again(draw, sent) if again else _draw_report(draw, paper, len(sent), citizens)
+    if "again" in wish:
+        command = _again(wish, sent) if sent else life(("collected",), citizens[0])[0]
+    else:
+        citizen = citizens[wish["citizen"] % len(citizens)]
+        key = f"k{len(sent)}"
+        if "corrects" in wish and paper.of(citizen).sheets:
+            command = _correction(wish, paper.of(citizen), key=key, citizen=citizen)
+        else:
+            command = _step(wish, paper.of(citizen), key=key, citizen=citizen)
     sent.append(command)
     return command
 
 
-def _draw_report(draw: Any, paper: Paper, number: int, citizens: list[str]) -> AnyCommand:
-    citizen = draw(st.sampled_from(citizens), label="citizen")
-    dossier = paper.of(citizen)
-    if dossier.sheets and draw(st.integers(0, 9), label="correction") >= 5:
-        return _draw_correction(draw, paper, number, citizen)
-    level = draw(st.sampled_from((2, 2, 1)), label="level")
+def _step(wish: Wish, dossier: Sheets, **whose: str) -> AnyCommand:
+    level = wish.get("level", 2)
     stood = dossier.levels().get(level)
     at = stood.at if stood else START
     lawful = [kind for kind in STEPS if stood and not stood.fault(_like(kind, at))] or ["collected"]
-    kind = draw(st.sampled_from(STEPS if draw(seldom, label="any") else lawful), label="type")
-    at += draw(hours, label="hours") * HOUR * (-1 if draw(seldom, label="before") else 1)
-    fields: dict[str, Any] = {
-        "unit": draw(st.sampled_from((*[""] * 8, *CODES[-6:]) if kind in FOLLOWS else CODES), label="unit"),
-        "place": draw(st.sampled_from(PLACES), label="place"),
-        "partner": draw(st.sampled_from(PARTNERS), label="partner"),
-        "team": draw(st.sampled_from(TEAMS), label="team"),
-        "residence_unit": draw(st.sampled_from(("", "", "00001", "14758")), label="residence"),
-        "note": draw(st.sampled_from(("", "", "máy hỏng")), label="note"),
-    }
+    kind = wish.get("any") or lawful[wish.get("next", 0) % len(lawful)]
+    fields = {name: wish.get(name, "") for name in ("place", "partner", "team", "residence_unit", "note")}
+    fields["unit"] = "" if kind in FOLLOWS and wish.get("follows", True) else wish["unit"]
     if kind == "collected":
-        fields["card"] = draw(st.sampled_from(("", "valid", "expired")), label="card")
+        fields["card"] = wish.get("card", "")
     elif kind not in ("approved", "notified", "activated"):
-        fields["reason"] = draw(st.sampled_from(REASONS.get(kind, ("other",))), label="reason")
-    return COMMANDS[kind](
-        key=f"k{number}", citizen=citizen, level=level, occurred_at=at, actor="cb01", **fields
-    )
+        reasons = REASONS.get(kind, ("other",))
+        fields["reason"] = reasons[wish.get("reason", 0) % len(reasons)]
+    at += wish["hours"] * HOUR
+    return COMMANDS[kind](**whose, level=level, occurred_at=at, actor="cb01", **fields)
 
 
 def _like(kind: str, at: datetime) -> dict[str, Any]:
     return {"type": kind, "at": at, "reason": "death"}
 
 
-def _draw_correction(draw: Any, paper: Paper, number: int, citizen: str) -> AnyCommand:
-    dossier = paper.of(citizen)
+def _correction(wish: Wish, dossier: Sheets, **whose: str) -> AnyCommand:
     versions = range(1, len(dossier.sheets) + 1)
     waiting = [version for version in versions if dossier.stands(version) and dossier.waits(version)]
-    kind = draw(
-        st.sampled_from(("confirmed", "confirmed", *CORRECTIONS) if waiting else CORRECTIONS), label="type"
-    )
-    # Mostly the last one, which can be voided, or one that waits; or any; or none.
-    likely = tuple(waiting) if waiting and kind == "confirmed" else (versions[-1], *versions)
-    about = draw(st.sampled_from(likely) | st.sampled_from((*versions, len(versions) + 1)), label="corrects")
+    kind, about = wish["type"], wish["corrects"]
+    if about == "what waits" or (waiting and kind == "confirmed"):
+        about = [versions[-1], *waiting][-1]
+    elif about == "the last":
+        about = versions[-1]
+    else:
+        # Now and then the next one, which there is not yet.
+        about = 1 + (about - 1) % (len(versions) + 1)
     level = dossier[about]["level"] if about in versions else 2
-    if draw(seldom, label="other level"):
-        level = 3 - level
     fields: dict[str, Any] = {}
     if kind == "voided":
         fields["reason"] = "mistyped"
     elif kind == "reassigned":
-        fields["unit"] = draw(st.sampled_from(CODES), label="unit")
+        fields["unit"] = wish["unit"]
     elif kind == "amended":
-        fields["place"] = draw(st.sampled_from(("school", "online", "other", "")), label="place")
-        fields["partner"] = draw(st.sampled_from(("", "veterans", "none")), label="partner")
-        fields["team"] = draw(st.sampled_from(("", "t2", "-")), label="team")
+        fields = {name: wish[name] for name in ("place", "partner", "team")}
         if not any(fields.values()):
             fields["note"] = "hẹn lại"
     return COMMANDS[kind](
-        key=f"k{number}",
-        citizen=citizen,
-        level=level,
+        **whose,
+        level=3 - level if wish["other level"] else level,
         # Often before what is corrected; that is of no account.
-        occurred_at=START + draw(hours, label="hours") * HOUR,
-        actor=draw(st.sampled_from(ACTORS), label="actor"),
+        occurred_at=START + wish["hours"] * HOUR,
+        actor=wish["actor"],
         corrects=about,
         **fields,
     )
 
 
-def _draw_again(draw: Any, sent: list[AnyCommand]) -> AnyCommand:
-    """Take a report that was sent before; as it was, or with other content under its key."""
-    report = draw(st.sampled_from(sent[-12:]), label="sent before")
+def _again(wish: Wish, sent: list[AnyCommand]) -> AnyCommand:
+    """Return a report that was sent before; as it was, or with other content under its key."""
+    report = sent[-1 - wish["back"] % len(sent)]
     fields = {name: getattr(report, name) for name in report.__struct_fields__}
-    match draw(st.sampled_from(("same", "same", "other offset", "other actor", "other note")), label="how"):
+    match wish["again"]:
         case "other offset":
             fields["occurred_at"] = report.occurred_at.astimezone(UTC)
         case "other actor":
@@ -196,10 +230,10 @@ class Decisions(RuleBasedStateMachine):
             self.answer(command)
         self.four_eyes = four_eyes
 
-    @rule(data=st.data(), switch=seldom)
-    def send(self, data: st.DataObject, *, switch: bool) -> None:
+    @rule(wish=wishes, switch=seldom)
+    def send(self, wish: Wish, *, switch: bool) -> None:
         self.four_eyes ^= switch
-        self.answer(draw_command(data.draw, self.paper, self.sent, ["1"]))
+        self.answer(make(wish, self.paper, self.sent, ["1"]))
 
     def answer(self, command: AnyCommand) -> None:
         expected = self.paper.take(command, four_eyes=self.four_eyes)
@@ -311,23 +345,24 @@ class Recordings(RuleBasedStateMachine):
             self.record(life(theirs, citizen), 0)
         self.four_eyes = four_eyes
 
-    @rule(data=st.data(), writer=writers_, switch=seldom)
-    def record_one(self, data: st.DataObject, writer: int, *, switch: bool) -> None:
+    @rule(wish=wishes, writer=st.integers(0, 1), switch=seldom)
+    def record_one(self, wish: Wish, writer: int, *, switch: bool) -> None:
         self.four_eyes ^= switch
-        self.record([draw_command(data.draw, self.paper, self.sent, self.citizens)], writer)
+        self.record([make(wish, self.paper, self.sent, self.citizens)], writer)
 
     @rule(
-        data=st.data(),
-        writer=writers_,
-        length=st.integers(2, 6),
+        several=st.lists(wishes, min_size=2, max_size=6),
+        writer=st.integers(0, 1),
+        backwards=st.booleans(),
         how=st.sampled_from(("", "", "atomic", "dry_run")),
     )
-    def record_many(self, data: st.DataObject, writer: int, length: int, how: str) -> None:
+    def record_many(self, several: list[Wish], writer: int, how: str, *, backwards: bool) -> None:
         tried, batch = self.paper.copy(), []
-        for _ in range(length):
-            batch.append(draw_command(data.draw, tried, self.sent, self.citizens))
+        for wish in several:
+            batch.append(make(wish, tried, self.sent, self.citizens))
             tried.record(batch[-1:], four_eyes=self.four_eyes)
-        self.record(batch, writer, **({how: True} if how else {}))
+        # Those of one instant are lawful backwards too.
+        self.record(batch[::-1] if backwards else batch, writer, **({how: True} if how else {}))
 
     def record(self, batch: list[AnyCommand], writer: int, **how: bool) -> None:
         ledger = self.writers.ledgers[writer, self.four_eyes]
