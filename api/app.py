@@ -18,6 +18,7 @@ from api.events import EventController
 from api.feed import Feed
 from api.files import FileController
 from api.followers import FollowerController
+from api.gathering import Gathering
 from api.health import index, live, ready
 from api.imports import Imports
 from api.overdue import OverdueController
@@ -58,7 +59,7 @@ def create_app(
     """
     overdue = Overdue(totals)
     ending, feed = Ending(), Feed(ledger)
-    imports = Imports(ledger, ending)
+    gathering, imports = Gathering(ledger), Imports(ledger, ending)
     ending.on_begin(feed.end)
     app = Api(
         route_handlers=[
@@ -78,6 +79,7 @@ def create_app(
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
+            "gathering": Provide(lambda: gathering, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },
@@ -85,8 +87,8 @@ def create_app(
         request_class=BodyRequest,
         exception_handlers=HANDLERS,
         before_send=[forbid_guessing],
-        # What is entered last ends first: streams, then what they read from.
-        lifespan=[*settings.pop("lifespan", ()), feed.lifespan, ending.lifespan],
+        # What is entered last ends first: streams, then the recording of reports, then what all of it is done with.
+        lifespan=[*settings.pop("lifespan", ()), gathering.lifespan, feed.lifespan, ending.lifespan],
         # Litestar would log exceptions with their texts, and take over the process's logging.
         logging_config=None,
         # Said aloud, because the environment would be asked otherwise; a page of debugging shows values.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, post
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
@@ -11,11 +12,15 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter, RawBody
 
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
+from api.gathering import Gathering
 from api.problems import Problem, problem_of, problems
-from ledger import AnyCommand, Ledger, LedgerError, Receipt, Refusal
+from ledger import AnyCommand, LedgerError, Receipt, Refusal
 from ledger.checks import ACTOR_CHARACTERS_MAX, KEY_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, UNIT_CHARACTERS_MAX
 from ledger.commands import CARDS, COMMANDS, FIELDS, PARTNERS, PLACES
 from ledger.reasons import CODE_CHARACTERS_MAX
+
+INLINE_BYTES_MAX = 20_000
+"""Greater bodies are read in a thread, so that others are answered meanwhile."""
 
 
 def _text(description: str, **bounds: Any) -> Schema:
@@ -106,7 +111,6 @@ class EventController(Controller):
         operation_id="record_reports",
         summary="Record one report, or up to 1,000 in an array",
         operation_class=ReportsOperation,
-        sync_to_thread=True,
         request_max_body_size=BODY_BYTES_MAX,
         responses={
             200: ResponseSpec(
@@ -120,11 +124,11 @@ class EventController(Controller):
             **problems(400, 409, 413, 415, 422, 503),
         },
     )
-    def record(
+    async def record(
         self,
         body: RawBody,
         request: Request[Any, Any, Any],
-        ledger: NamedDependency[Ledger],
+        gathering: NamedDependency[Gathering],
         atomic: Annotated[
             bool, QueryParameter(description="Of an array: one refused item refuses all.")
         ] = False,
@@ -134,18 +138,26 @@ class EventController(Controller):
         After 503, or no answer at all, it is not known what was recorded: send all of it again, with the same keys.
         What was recorded is answered with the first receipt, and duplicate true.
         """
-        return _record(read_body(body, request.headers.get("content-type")), ledger, atomic=atomic)
+        content_type = request.headers.get("content-type")
+        if len(body) <= INLINE_BYTES_MAX:
+            reports = read_body(body, content_type)
+        else:
+            reports = await sync_to_thread(read_body, body, content_type)
+        if isinstance(reports, list):
+            return await _record_many(reports, gathering, atomic=atomic)
+        [outcome] = await gathering.record([reports])
+        if isinstance(outcome, Refusal):
+            raise outcome.error
+        return Response(outcome, status_code=201)
 
 
-def _record(
-    reports: AnyCommand | list[AnyCommand | LedgerError], ledger: Ledger, *, atomic: bool
+async def _record_many(
+    reports: list[AnyCommand | LedgerError], gathering: Gathering, *, atomic: bool
 ) -> Response[Receipt | list[Receipt | Problem]]:
-    if not isinstance(reports, list):
-        return Response(ledger.record(reports), status_code=201)
     commands = [report for report in reports if not isinstance(report, LedgerError)]
     # An item that is no report refuses an atomic array as well; the others still get their own reasons.
     spoilt = atomic and len(commands) < len(reports)
-    outcomes = iter(ledger.record_many(commands, atomic=atomic, spoilt=spoilt))
+    outcomes = iter(await gathering.record(commands, atomic=atomic, spoilt=spoilt))
     answers = [
         problem_of(report) if isinstance(report, LedgerError) else _answer(next(outcomes))
         for report in reports

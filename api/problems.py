@@ -13,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from api.bodies import ContentTypeError
 from api.ending import ServerEndingError
 from api.feed import EventUnreadableError, FollowersTooManyError, PositionAheadError
+from api.gathering import TooBusyError
 from api.imports import ImportBusyError
 from api.parameters import public_names
 from ledger import LedgerError, UnavailableError
@@ -89,7 +90,7 @@ CODES = sorted(
 
 _TELLING = (
     *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError, ImportBusyError),
-    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ServerEndingError),
+    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ServerEndingError, TooBusyError),
 )
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 
