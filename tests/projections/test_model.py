@@ -139,10 +139,13 @@ def make(wish: Wish, paper: Paper, sent: list[AnyCommand], citizens: list[str]) 
     else:
         citizen = citizens[wish["citizen"] % len(citizens)]
         key = f"k{len(sent)}"
-        if "corrects" in wish and paper.of(citizen).sheets:
+        if "corrects" not in wish:
+            command = _step(wish, paper.of(citizen), key=key, citizen=citizen)
+        elif paper.of(citizen).sheets:
             command = _correction(wish, paper.of(citizen), key=key, citizen=citizen)
         else:
-            command = _step(wish, paper.of(citizen), key=key, citizen=citizen)
+            collect = {"hours": wish["hours"], "unit": wish["unit"]}
+            command = _step(collect, paper.of(citizen), key=key, citizen=citizen)
     sent.append(command)
     return command
 
@@ -312,7 +315,7 @@ def test_decisions_are_those_on_paper():
     """Whatever was sent: the answer with its code, the levels, the types; and the counts are the sum of all that the
     events say, each person once for each type."""
     run_state_machine_as_test(
-        Decisions, settings=settings(max_examples=120 * EXAMPLES, stateful_step_count=40)
+        Decisions, settings=settings(max_examples=600 * EXAMPLES, stateful_step_count=20)
     )
 
 
@@ -441,7 +444,7 @@ def test_ledger_is_what_is_on_paper(writers):
     run_state_machine_as_test(
         lambda: Recordings(writers),
         settings=settings(
-            max_examples=45 * EXAMPLES,
+            max_examples=80 * EXAMPLES,
             stateful_step_count=20,
             # Nearly everything is found by the other machine too, which shrinks it in seconds.
             phases=settings().phases if EXAMPLES > 1 else (Phase.generate,),
