@@ -1,14 +1,14 @@
 """Put the parts together. Nothing below this module reads the environment."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
-from litestar.types import Guard, Message, Receive, Scope, Send
+from litestar.types import Message, Receive, Scope, Send
 
 from api.bodies import BodyRequest
 from api.documentation import DESCRIPTION, TITLE, describe
@@ -31,6 +31,7 @@ from api.units import UnitController
 from ledger import Ledger
 from projections import Overdue, Runner, Totals
 
+Check = Callable[[Request[Any, Any, Any]], None]
 ENDLESS = frozenset({"/v1/events/stream"})
 """Answers that go on for as long as the client stays: those have no head to be told alone."""
 
@@ -49,12 +50,12 @@ class LogController(EventController, FollowerController):
 
 
 def create_app(
-    ledger: Ledger, totals: Totals, runner: Runner, *, guards: Sequence[Guard] = (), **settings: Any
+    ledger: Ledger, totals: Totals, runner: Runner, *, checks: Sequence[Check] = (), **settings: Any
 ) -> Litestar:
     """Return the API over parts that somebody else opens and closes.
 
     Args:
-        guards: Asked first, before each answer.
+        checks: Asked first, before each answer; they raise what is answered instead.
         settings: More of Litestar's own, a lifespan say.
     """
     overdue = Overdue(totals)
@@ -83,7 +84,7 @@ def create_app(
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },
-        guards=[*guards, refuse_unknown_parameters],
+        before_request=_asking(*checks, refuse_unknown_parameters),
         request_class=BodyRequest,
         exception_handlers=HANDLERS,
         before_send=[forbid_guessing],
@@ -105,6 +106,15 @@ def create_app(
     )
     describe(app.openapi_schema)
     return app
+
+
+def _asking(*checks: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    # Litestar copies the whole handler for each guard that it asks: with two of them that is the half of an answer.
+    async def ask(request: Request[Any, Any, Any]) -> None:
+        for check in checks:
+            check(request)
+
+    return ask
 
 
 async def forbid_guessing(message: Message, _scope: Scope) -> None:

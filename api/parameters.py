@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
@@ -19,14 +19,12 @@ def public_names(handler: BaseRouteHandler) -> dict[str, str]:
     }
 
 
-def refuse_unknown_parameters(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
+def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Refuse a query parameter that the route does not know, or that stands twice: no typo may change a total."""
-    asked = [name for name, _ in connection.query_params.multi_items()]
-    if not asked or connection.url.path.startswith("/schema"):
+    if not request.scope["query_string"] or request.url.path.startswith("/schema"):
         return
-    known = sorted(public_names(handler).values())
+    asked = [name for name, _ in request.query_params.multi_items()]
+    known = sorted(public_names(request.route_handler).values())
     for name in asked:
         if name not in known:
             raise ClientException(

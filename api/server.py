@@ -21,11 +21,9 @@ import msgspec
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.concurrency import set_asyncio_executor
-from litestar.connection import ASGIConnection
 from litestar.exceptions import ClientException
-from litestar.handlers import BaseRouteHandler
 
 from api.app import create_app
 from ledger import Ledger, LedgerError, Policy, UnavailableError
@@ -180,7 +178,7 @@ def load_app(settings: ServeSettings) -> Litestar:
             stack.enter_context(runner)
             yield
 
-    return create_app(ledger, totals, runner, guards=[refuse_other_sites], lifespan=[lifespan])
+    return create_app(ledger, totals, runner, checks=[refuse_other_sites], lifespan=[lifespan])
 
 
 def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
@@ -208,13 +206,13 @@ def _revive(home: Path) -> None:
         _log.error("PostgreSQL was killed, and cannot be started again: %s", error)
 
 
-def refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+def refuse_other_sites(request: Request[Any, Any, Any]) -> None:
     """Refuse what a page of another site asks for through a browser on this machine.
 
     Loopback keeps other machines out, but not the pages that are open on this one. Such a page may post
     without being asked; if its name is pointed at loopback, it may also read the answers.
     """
-    host, origin = connection.headers.get("host"), connection.headers.get("origin")
+    host, origin = request.headers.get("host"), request.headers.get("origin")
     # Browsers always say which host they mean, and where a page that posts is from.
     if (host and not _is_loopback(host)) or origin not in {None, f"http://{host}"}:
         raise ClientException("asked for by another site, or under another name than this machine's own")
