@@ -42,9 +42,9 @@ class _Caller:
         self.atomic = atomic
         self.spoilt = spoilt
         self.since = loop.time()
-        self.answer: asyncio.Future[Outcomes | Exception] = loop.create_future()
+        self.answer: asyncio.Future[Outcomes | BaseException] = loop.create_future()
 
-    def tell(self, outcome: Outcomes | Exception) -> None:
+    def tell(self, outcome: Outcomes | BaseException) -> None:
         # Done before means that the request was given up; its reports were recorded all the same.
         if not self.answer.done():
             self.answer.set_result(outcome)
@@ -92,7 +92,7 @@ class Gathering:
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         outcome = await caller.answer
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
@@ -138,7 +138,7 @@ class Gathering:
         self._waiting_reports -= len(caller.commands)
         return caller
 
-    def _record(self, batch: list[_Caller]) -> list[Outcomes | Exception]:
+    def _record(self, batch: list[_Caller]) -> list[Outcomes | BaseException]:
         """Record a batch in the recorder's thread; return for each caller the outcomes, or why there are none."""
         first = batch[0]
         commands = [command for caller in batch for command in caller.commands]
@@ -146,7 +146,7 @@ class Gathering:
             recorded = self._ledger.record_many(commands, atomic=first.atomic, spoilt=first.spoilt)
         except UnavailableError as error:
             return [error] * len(batch)
-        except Exception as error:  # noqa: BLE001 - raised where it is answered
+        except BaseException as error:  # noqa: BLE001 - raised where it is answered
             if len(batch) == 1:
                 return [error]
             # An error of the program that one of them met must not be that of all. Should some have been
