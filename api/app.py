@@ -80,7 +80,6 @@ def create_app(
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
-            "gathering": Provide(lambda: gathering, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },
@@ -104,6 +103,7 @@ def create_app(
         ),
         **settings,
     )
+    app.state.gathering = gathering
     describe(app.openapi_schema)
     return app
 

@@ -136,6 +136,46 @@ def test_json_may_be_declared_in_any_way(client, content_type):
 
 
 @pytest.mark.parametrize(
+    ("announced", "pieces", "asked"), [(True, 1, 1), (True, 3, 3), (False, 1, 2), (False, 3, 4)]
+)
+def test_a_body_ends_with_its_last_announced_byte(client, announced, pieces, asked):
+    """The server is not asked once more whether that is all: for that another thread would have to take a turn."""
+    body = client.build_request("POST", "/", json=report()).content
+    size = len(body) // pieces + 1
+    messages = [
+        {"type": "http.request", "body": body[start : start + size], "more_body": True}
+        for start in range(0, len(body), size)
+    ]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    sent = []
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/events",
+        "raw_path": b"/v1/events",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-length", b"%d" % len(body))] if announced else [],
+        "client": None,
+        "server": None,
+        "state": {},
+    }
+    client.blocking_portal.call(client.app, scope, receive, send)
+    assert 201 == sent[0]["status"]
+    assert pieces + 1 - asked == len(messages)
+
+
+@pytest.mark.parametrize(
     "twice",
     ['"key":"a1"', '"key":"b1"', '"k\\u0065y":"b1"', '"citizen" : "038090009999"', '"level":3', '"note":1'],
 )

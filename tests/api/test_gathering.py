@@ -219,7 +219,7 @@ def test_more_than_may_wait_is_sent_away(client, ledger, commits_held, monkeypat
         waiting = pool.submit(
             client.post, "/v1/events", json=[report(citizen=citizen(number)) for number in (1, 2)]
         )
-        wait_until(lambda: client.app.dependencies["gathering"].dependency()._waiting_reports == 2)
+        wait_until(lambda: client.app.state.gathering._waiting_reports == 2)
         several = [report(citizen=citizen(number)) for number in (3, 4)]
         problem = check_problem(client.post("/v1/events", json=several), 503, "too_busy")
         assert "nothing was recorded of these" in problem["detail"]

@@ -227,6 +227,41 @@ def test_a_body_that_is_cut_is_no_fault_of_the_program(serve):
     assert [f"serving at {served.url}"] == [line.split(" (")[0] for line in end(served).splitlines()]
 
 
+def test_a_body_may_come_in_pieces(serve, ledger):
+    """With its length announced, or without; it is read to its end, and the line serves the next request."""
+    served = serve()
+    bodies = [
+        json.dumps([report(citizen=citizen(500 * turn + number)) for number in range(500)]) for turn in (0, 1)
+    ]
+    head = HEAD_OF_A_POST.replace("Connection: close\r\n", "")
+    with socket.create_connection(address_of(served)) as line:
+        lines = line.makefile("rb")
+        line.sendall(f"{head}Content-Length: {len(bodies[0])}\r\n\r\n".encode())
+        for start in range(0, len(bodies[0]), 10_000):
+            line.sendall(bodies[0][start : start + 10_000].encode())
+            time.sleep(0.01)
+        assert b"HTTP/1.1 200 OK\r\n" == lines.readline()
+        sizes = [value for name, value in iter(lambda: read_header(lines), None) if name == "content-length"]
+        first = json.loads(lines.read(int(sizes[0])))
+        line.sendall(f"{HEAD_OF_A_POST}Transfer-Encoding: chunked\r\n\r\n".encode())
+        for start in range(0, len(bodies[1]), 10_000):
+            piece = bodies[1][start : start + 10_000]
+            line.sendall(f"{len(piece):x}\r\n{piece}\r\n".encode())
+        line.sendall(b"0\r\n\r\n")
+        second = json.loads(lines.read().split(b"\r\n\r\n")[1])
+
+    positions = [receipt["position"] for receipt in first + second]
+    assert list(range(UNITS + 1, UNITS + 1001)) == positions
+    end(served)
+    check_ledger(ledger, length=UNITS + 1000)
+
+
+def read_header(lines: IO[bytes]) -> tuple[str, str] | None:
+    """Return the next header of an answer, None after the last one."""
+    name, _, value = lines.readline().decode().strip().partition(":")
+    return (name.lower(), value.strip()) if name else None
+
+
 OTHER_SITES = [
     ("localhost", "http://example.org"),
     ("localhost", "null"),
