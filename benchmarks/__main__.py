@@ -94,9 +94,9 @@ TABLE = [
     Section(
         "The API, one worker, 64 connections",
         [
-            Line("http.idle", "POST to a handler that does nothing, same server", "answers/s"),
+            Line("http.idle", "POST to a handler that only reads the body, same server", "answers/s"),
             Line("http.post", "POST /v1/events, one report each", "answers/s"),
-            ratio("http.post", "http.idle", "of the handler that does nothing", at_least(0.5)),
+            ratio("http.post", "http.idle", "of the handler that only reads the body", at_least(0.5)),
             ratio("http.post", "pgbench.16", "of one-row commits of 16 clients"),
             Line("http.post.p50", "answered within, half of them", "ms"),
             Line("http.post.p99", "answered within, 99 of 100", "ms", at_most(50)),

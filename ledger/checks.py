@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from ledger.commands import (
     CARDS,
+    NO_TEAM,
     PARTNERS,
     PLACES,
     Amend,
@@ -136,6 +137,9 @@ def _check_step(command: StepCommand) -> None:
     if many_digits:
         _check_own_number(command)
     _check_given(command)
+    if command.team == NO_TEAM:
+        # In an amendment it means that there was none; as a code it could never be taken off.
+        raise FieldInvalidError("team", "a code of up to 64 letters, digits, - and _, but not - alone")
     if not command.unit and command.TYPE in _AT_A_UNIT:
         raise FieldMissingError("unit")
     _check_choice("place", command.place, PLACES)

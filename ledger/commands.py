@@ -17,6 +17,8 @@ PARTNERS = frozenset(
     + ("digital_team", "volunteers", "none")
 )
 CARDS = frozenset(get_args(Card))
+NO_TEAM = "-"
+"""In an amendment, a team that there was not."""
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):

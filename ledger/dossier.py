@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.commands import NO_TEAM
 from ledger.events import (
     Amended,
     AnyDossierEvent,
@@ -28,8 +29,6 @@ from ledger.events import (
     Voided,
 )
 
-NO_TEAM = "-"
-"""In an amendment, a team that there was not."""
 WAITING: frozenset[State] = frozenset(("collected", "approved", "notified"))
 """The states in which a dossier waits: for its approval, then for its activation."""
 

@@ -35,6 +35,8 @@ from projections.status import ProjectionStatus, status
 from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
 
 BATCH_EVENTS_MAX = 20_000
+STRETCHES_MAX = 10
+"""How many batches a runner that is far behind counts before it looks whether it should stop."""
 POLL_SECONDS_MAX = 1.0
 LOOK_SECONDS_MIN = 0.05
 """From one look at the log to the next. Counting events one by one takes fifty times as long as together."""
@@ -356,7 +358,14 @@ class Runner:
             began = time.monotonic()
             try:
                 # Looked at first, because taking the lock is written to disk, and each worker has a runner.
-                counted = _position(connection, tables) < _head(connection) and step(connection, tables)
+                position, head = _position(connection, tables), _head(connection)
+                counted = position < head
+                if head - position > BATCH_EVENTS_MAX:
+                    # Far behind, it reads the next stretch while the database adds one; not too far at once, to stop soon.
+                    aim = min(head, position + STRETCHES_MAX * BATCH_EVENTS_MAX)
+                    _reach(self._database, connection, tables, aim, None)
+                elif counted:
+                    step(connection, tables)
                 self._pause = RECONNECT_SECONDS_MIN
             except PoisonEventError as poison:
                 stop(connection, poison)
@@ -364,4 +373,5 @@ class Runner:
             if not counted:
                 for _ in connection.notifies(timeout=POLL_SECONDS_MAX, stop_after=1):
                     pass
-            self._stopping.wait(began + LOOK_SECONDS_MIN - time.monotonic())
+            if not counted or head - position <= BATCH_EVENTS_MAX:
+                self._stopping.wait(began + LOOK_SECONDS_MIN - time.monotonic())

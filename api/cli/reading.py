@@ -12,7 +12,7 @@ import msgspec
 from api.cli.common import DAY, Context, command
 from api.cli.output import Output, note
 from ledger import History, HistoryEvent
-from ledger.dossier import NO_TEAM
+from ledger.commands import NO_TEAM
 from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
 from projections.overdue import MEASURES as OVERDUE_MEASURES
 from projections.totals import By
@@ -195,14 +195,15 @@ def _details(event: HistoryEvent) -> Iterator[str]:
     team = "no team" if event.type == "amended" and event.team == NO_TEAM else event.team
     yield from filter(None, (event.place, team, event.card if event.card != "valid" else None))
     yield from filter(None, (event.reason, event.note))
+    if event.partner and event.partner != "none":
+        yield event.partner
     if event.corrects is not None:
         yield f"of entry {event.corrects}"
-    if event.asked:
-        yield "asked; confirmed" if event.standing else "asked; does not count"
-    if event.corrected_by:
-        # A void comes last in what was said of an entry; what stands is told by the entry itself.
-        told = "corrected by" if event.standing else "does not stand; see"
-        yield f"{told} {', '.join(map(str, event.corrected_by))}"
+    see = f"see {', '.join(map(str, event.corrected_by))}" if event.corrected_by else ""
+    if event.standing:
+        yield from filter(None, (see,))
+    else:
+        yield f"does not stand; {see}" if see else "does not count until another officer confirms it"
 
 
 def _plain(value: Any) -> Any:
