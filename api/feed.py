@@ -38,6 +38,8 @@ FOLLOWERS_MAX = 500
 READERS_MAX = 8
 """They have threads of their own: however many follow, no report waits for them."""
 
+LOOKING = "activation-ledger followers"
+"""What the session is called that looks at the head, so that an operator can tell it from the others."""
 HEARTBEAT = b":\n\n"
 AWAY = "the log cannot be read at the moment; connect again with the id of the last event"
 SHRUNK = "the log is shorter than it was; connect again with the id of the last event"
@@ -337,7 +339,9 @@ class Feed:
         database = self._ledger.database
         loop = asyncio.get_running_loop()
         try:
-            connecting = psycopg.AsyncConnection.connect(database.as_writer(), autocommit=True)
+            connecting = psycopg.AsyncConnection.connect(
+                database.as_writer(), autocommit=True, application_name=LOOKING
+            )
             async with _closing(await connecting) as connection:
                 watch.connected = True
                 # Listen first, look then: an event recorded in between is seen, not waited for.

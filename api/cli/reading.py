@@ -203,7 +203,7 @@ def _details(event: HistoryEvent) -> Iterator[str]:
     if event.standing:
         yield from filter(None, (see,))
     else:
-        yield f"does not stand; {see}" if see else "does not count until another officer confirms it"
+        yield f"does not stand; {see}" if see else "does not count yet"
 
 
 def _plain(value: Any) -> Any:
