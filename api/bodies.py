@@ -22,6 +22,7 @@ CLOUD_EVENTS = "application/cloudevents"
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_flat = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 _value = msgspec.json.Decoder(str | int | float | bool | None)
 
 
@@ -141,7 +142,11 @@ def read_cloud_event(body: bytes) -> AnyCommand:
 
 def _read_object(body: bytes) -> dict[str, object]:
     """Return the fields of a JSON object; () stands for an object or an array where a value belongs."""
-    fields = {name: _scalar(raw) for name, raw in _decode(_object, body).items()}
+    try:
+        fields: dict[str, object] = {**_flat.decode(body)}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Something is wrong, or nested: looked at value by value, the fault is found and named.
+        fields = {name: _scalar(raw) for name, raw in _decode(_object, body).items()}
     check_names(body, fields)
     return fields
 

@@ -38,10 +38,16 @@ def read_report(fields: Mapping[str, object], *, offset: timezone | None = None)
         raise FieldUnknownError(
             f"unknown field {shown(min(map(str, unknown)))}; the fields are {', '.join(FIELDS)}"
         )
-    return command_of([_text(fields, name) for name in FIELDS], offset=offset)
+    texts: list[Any] = [fields.get(name, "") for name in FIELDS]
+    if type(texts[_LEVEL]) is int:
+        texts[_LEVEL] = str(texts[_LEVEL])
+    if set(map(type, texts)) != _TEXT_ALONE:
+        texts = [_text(fields, name) for name in FIELDS]
+    return command_of(texts, offset=offset)
 
 
 _FIELD_SET = frozenset(FIELDS)
+_TEXT_ALONE = {str}
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
