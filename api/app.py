@@ -29,7 +29,7 @@ from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
-from projections import Overdue, Runner, Totals
+from projections import Overdue, Totals
 
 Check = Callable[[Request[Any, Any, Any]], None]
 ENDLESS = frozenset({"/v1/events/stream"})
@@ -49,9 +49,7 @@ class LogController(EventController, FollowerController):
     """What goes into the log, and what comes out of it: Litestar takes one controller for an address."""
 
 
-def create_app(
-    ledger: Ledger, totals: Totals, runner: Runner, *, checks: Sequence[Check] = (), **settings: Any
-) -> Litestar:
+def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), **settings: Any) -> Litestar:
     """Return the API over parts that somebody else opens and closes.
 
     Args:
@@ -79,7 +77,6 @@ def create_app(
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
-            "runner": Provide(lambda: runner, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },

@@ -9,7 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api.problems import MEANINGS, MEDIA_TYPE, Problem, problem_of, problems, respond
 from ledger import Ledger
-from projections import ProjectionStatus, ProjectionStoppedError, Runner
+from projections import ProjectionStatus, ProjectionStoppedError, status
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -62,9 +62,9 @@ def live() -> dict[str, str]:
         ),
     },
 )
-def ready(ledger: NamedDependency[Ledger], runner: NamedDependency[Runner]) -> Response[Readiness | Unready]:
+def ready(ledger: NamedDependency[Ledger]) -> Response[Readiness | Unready]:
     """Answer 503 when the database cannot be reached or a projection has stopped."""
-    return _readiness(ledger.head().position, runner.status())
+    return _readiness(ledger.head().position, status(ledger))
 
 
 def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[Readiness | Unready]:

@@ -1,4 +1,4 @@
-"""The API under granian: one parent, and workers that each open the ledger and follow the log."""
+"""The API under granian: one parent, which follows the log, and workers that each open the ledger and answer."""
 
 import errno
 import gc
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -92,6 +92,7 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
 
     Raises:
         ValueError: The host is not loopback, or the port is taken.
+        UnavailableError: The ledger cannot be opened.
         ServerEndedError: No worker could start, or workers kept ending; the log says why.
     """
     if settings.host not in LOOPBACK:
@@ -100,6 +101,22 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
             f"read and record everything; use {LOOPBACK[0]}"
         )
     _check_port(settings)
+    # Here and not in the workers: following the log beside requests would take a tenth of a worker's time, and each
+    # of them would look at the log.
+    with _open(settings)[0] as ledger:
+        on_lost = (lambda: None) if settings.url else partial(_revive, settings.home)
+        with Runner(ledger, on_lost=on_lost):
+            run_workers(settings, load_app, on_ready=on_ready)
+
+
+def run_workers(
+    settings: ServeSettings, load: Callable[[ServeSettings], Litestar], *, on_ready: Callable[[str], None]
+) -> None:
+    """Serve the application that *load* returns in each worker, until SIGINT or SIGTERM.
+
+    Raises:
+        ServerEndedError: No worker could start, or workers kept ending; the log says why.
+    """
     server = Granian(
         "ledger",
         address=_address(settings),
@@ -118,7 +135,7 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
     default = multiprocessing.get_start_method()
     multiprocessing.set_start_method("spawn", force=True)
     try:
-        server.serve(target_loader=partial(load_app, settings), wrap_loader=False)
+        server.serve(target_loader=partial(load, settings), wrap_loader=False)
     except SystemExit as ended:
         # It also ends so when a worker saw Ctrl-C, which goes to all of them, sooner than the parent.
         if not server.interrupt_signal:
@@ -166,22 +183,18 @@ def load_app(settings: ServeSettings) -> Litestar:
     """
     Thread(target=_end_with_parent, name="parent", daemon=True).start()
     set_asyncio_executor(ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="request"))
-    stack = ExitStack()
     try:
         ledger, totals = _open(settings)
     except LedgerError as error:
         _log.critical("a worker cannot open the ledger: %s", error)
         sys.exit(1)
-    stack.enter_context(ledger)
-    runner = Runner(ledger) if settings.url else Runner(ledger, on_lost=partial(_revive, settings.home))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        with stack:
-            stack.enter_context(runner)
+        with ledger:
             yield
 
-    app = create_app(ledger, totals, runner, checks=[refuse_other_sites], lifespan=[lifespan])
+    app = create_app(ledger, totals, checks=[refuse_other_sites], lifespan=[lifespan])
     _collect_rarely()
     return app
 
@@ -210,7 +223,7 @@ def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
                 ledger.close()
                 raise
         except UnavailableError as error:
-            _log.warning("a worker waits for the ledger: %s", error)
+            _log.warning("the server waits for the ledger: %s", error)
             time.sleep(_OPEN_AGAIN_SECONDS)
 
 

@@ -29,12 +29,12 @@ def load_idle(settings: server.ServeSettings) -> Litestar:
 @click.option("--port", type=int, required=True)
 def main(port: int) -> None:
     """Serve it until a signal comes."""
-    # Not a granian of our own: this one stays what the API's is, whatever that becomes.
-    server.load_app = load_idle
     settings = server.ServeSettings(
         url=None, home=Path(), schema="", key_file=None, host="127.0.0.1", port=port, workers=1
     )
-    server.serve_api(settings, on_ready=lambda address: click.echo(f"serving at {address}", err=True))
+    server.run_workers(
+        settings, load_idle, on_ready=lambda address: click.echo(f"serving at {address}", err=True)
+    )
 
 
 if __name__ == "__main__":

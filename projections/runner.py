@@ -13,7 +13,6 @@ from datetime import datetime
 from threading import Event, Thread
 from typing import Any, Literal, NamedTuple, Self
 
-import msgspec
 import psycopg
 from psycopg import Connection
 from psycopg.rows import tuple_row
@@ -31,7 +30,6 @@ from projections.errors import (
     RebuildBlockedError,
     RebuildRunningError,
 )
-from projections.status import ProjectionStatus, status
 from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
 
 BATCH_EVENTS_MAX = 20_000
@@ -322,18 +320,6 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def status(self) -> list[ProjectionStatus]:
-        """Return how far each projection is; a runner that has ended is an error of each.
-
-        Raises:
-            UnavailableError: The database cannot be reached.
-        """
-        rows = status(self._ledger)
-        if self._thread.is_alive():
-            return rows
-        ended = "the runner of this process has ended"
-        return [msgspec.structs.replace(row, error=row.error or ended) for row in rows]
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -341,14 +327,21 @@ class Runner:
                     self._follow(connection)
             except (UnavailableError, psycopg.Error) as error:
                 if self._pause < RECONNECT_SECONDS_MAX:
-                    # Said until it is old news: each worker has a runner, and an outage may be long.
+                    # Said until it is old news: an outage may be long.
                     _log.warning("projections wait for the database: %s", error)
                 self._on_lost()
-                self._stopping.wait(self._pause)
-                self._pause = min(2 * self._pause, RECONNECT_SECONDS_MAX)
+                self._wait_longer()
             except PoisonEventError as poison:
                 _log.critical("the projection %s stopped at %s", NAME, poison)
                 return
+            except Exception:  # noqa: BLE001 - logged whole, and tried again
+                # An error of the program: whoever asks sees the lag grow; it may be one that passes.
+                _log.exception("the projections failed, and are tried again")
+                self._wait_longer()
+
+    def _wait_longer(self) -> None:
+        self._stopping.wait(self._pause)
+        self._pause = min(2 * self._pause, RECONNECT_SECONDS_MAX)
 
     def _follow(self, connection: Connection[Any]) -> None:
         tables = UnitTotalsTables()
@@ -357,7 +350,7 @@ class Runner:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                # Looked at first, because taking the lock is written to disk, and each worker has a runner.
+                # Looked at first, because taking the lock is written to disk, and others may follow too.
                 position, head = _position(connection, tables), _head(connection)
                 counted = position < head
                 if head - position > BATCH_EVENTS_MAX:

@@ -274,22 +274,40 @@ def _bounds(query: TotalsQuery) -> tuple[date, date]:
     return first, max(first, after_last)
 
 
-def _edges(query: TotalsQuery) -> dict[str, date]:
-    """Split the days asked for into whole months and the days before and after them."""
+def _edges(query: TotalsQuery) -> dict[str, Any]:
+    """Split the days asked for into months, and days at both ends to be added to them or taken off."""
     first, after_last = _bounds(query)
-    month_from = first if first.day == 1 else _next_month(first)
-    month_to = after_last.replace(day=1)
-    if month_from >= month_to:
-        nothing = {"month_from": first, "month_to": first, "tail_from": first, "tail_to": first}
-        return {"head_from": first, "head_to": after_last} | nothing
-    return {
-        "head_from": first,
-        "head_to": month_from,
-        "month_from": month_from,
-        "month_to": month_to,
-        "tail_from": month_to,
-        "tail_to": after_last,
-    }
+    month_from, month_to = first.replace(day=1), after_last.replace(day=1)
+    tail_end = month_to if month_to == after_last else _next_month(month_to)
+    if month_from == month_to:
+        if 2 * (after_last - first).days > (tail_end - month_from).days:
+            # All but some days of one month.
+            return (
+                _of_months(month_from, tail_end)
+                | _days("head", month_from, first, -1)
+                | _days("tail", after_last, tail_end, -1)
+            )
+        return (
+            _of_months(first, first)
+            | _days("head", first, after_last, 1)
+            | _days("tail", after_last, after_last, 1)
+        )
+    head_end = month_from if month_from == first else _next_month(month_from)
+    head, tail = _days("head", first, head_end, 1), _days("tail", month_to, after_last, 1)
+    whole_from, whole_to = head_end, month_to
+    if first - month_from < head_end - first:
+        whole_from, head = month_from, _days("head", month_from, first, -1)
+    if tail_end - after_last < after_last - month_to:
+        whole_to, tail = tail_end, _days("tail", after_last, tail_end, -1)
+    return _of_months(whole_from, whole_to) | head | tail
+
+
+def _of_months(first: date, after_last: date) -> dict[str, Any]:
+    return {"month_from": first, "month_to": after_last}
+
+
+def _days(end: str, first: date, after_last: date, sign: int) -> dict[str, Any]:
+    return {f"{end}_from": first, f"{end}_to": after_last, f"{end}_sign": sign}
 
 
 def _next_month(day: date) -> date:

@@ -146,38 +146,51 @@ DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 
 -- read_coarse --
 -- One statement, so that the position and the counts are of one moment, also while a rebuild
--- swaps the tables. Whole months come from the roll-up, the days at the edges from the days.
+-- swaps the tables. Months come from the roll-up; of one that is asked for in part, the days are added
+-- that are asked for, or those taken off again that are not, whichever are fewer.
 -- What awaits, awaits now: the days asked for do not bound it. Units come with the bucket that
 -- they count in; -1 is the rest.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
-           coalesce(sum(collected) FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(approved)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(rejected)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(notified)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(withdrawn) FILTER (WHERE asked), 0)::bigint,
+    SELECT part,
+           sum(sign * collected)::bigint,
+           sum(sign * approved)::bigint,
+           sum(sign * rejected)::bigint,
+           sum(sign * notified)::bigint,
+           sum(sign * activated)::bigint,
+           sum(sign * locked)::bigint,
+           sum(sign * unlocked)::bigint,
+           sum(sign * withdrawn)::bigint,
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-               awaiting_approval, awaiting_activation,
-               month >= %(month_from)b::date AND month < %(month_to)b::date AS asked
-        FROM unit_totals_month
-        UNION ALL
-        SELECT unit_id, level, collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-               0, 0, true
-        FROM unit_totals_day
-        WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
-           OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
-    ) AS parts
-    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
-    WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
-      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+        SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
+               sign,
+               sum(collected) AS collected, sum(approved) AS approved, sum(rejected) AS rejected,
+               sum(notified) AS notified, sum(activated) AS activated, sum(locked) AS locked,
+               sum(unlocked) AS unlocked, sum(withdrawn) AS withdrawn,
+               sum(awaiting_approval) AS awaiting_approval, sum(awaiting_activation) AS awaiting_activation
+        FROM (
+            SELECT unit_id, level,
+                   collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+                   awaiting_approval, awaiting_activation,
+                   CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END AS sign
+            FROM unit_totals_month
+            UNION ALL
+            SELECT unit_id, level,
+                   collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+                   0, 0,
+                   CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
+            FROM unit_totals_day
+            WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
+               OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
+        ) AS parts
+        LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
+        WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
+          AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+        GROUP BY part, sign
+    ) AS signed
     GROUP BY part
     ORDER BY part
 ) AS counted ON true

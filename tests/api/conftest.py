@@ -130,7 +130,7 @@ def client(ledger: Ledger) -> Iterator[TestClient]:
     """The API over the test's ledger, with the projections running."""
     ledger.tree()  # As open_ledger does, before threads share it.
     totals = open_totals(ledger)
-    with Runner(ledger) as running, client_of(create_app(ledger, totals, running)) as client:
+    with Runner(ledger), client_of(create_app(ledger, totals)) as client:
         yield client
 
 

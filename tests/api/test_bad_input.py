@@ -54,7 +54,7 @@ def office(server: Server, units_template: str) -> Iterator[Office]:
     with Ledger(server.database(name), identities, now=Clock()) as ledger:
         ledger.tree()
         totals = open_totals(ledger)
-        with Runner(ledger) as running, client_of(create_app(ledger, totals, running)) as client:
+        with Runner(ledger), client_of(create_app(ledger, totals)) as client:
             answers = client.post("/v1/events", json=STANDING).json()
             assert HEAD == answers[-1]["position"]
             yield Office(client, ledger)

@@ -43,7 +43,7 @@ def office(server: Server, units_template: str) -> Iterator[TestClient]:
     with Ledger(server.database(name), Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
         ledger.tree()
         totals = open_totals(ledger)
-        with Runner(ledger) as running, client_of(create_app(ledger, totals, running)) as client:
+        with Runner(ledger), client_of(create_app(ledger, totals)) as client:
             assert 201 == client.post("/v1/events", json=report()).status_code
             yield client
         check_ledger(ledger, length=UNITS + 1)

@@ -69,10 +69,10 @@ def impatient(monkeypatch):
 def test_follows(ledger, totals):
     """A runner counts what was there before it and what is recorded while it runs; its status says so."""
     ledger.record(report(1))
-    with Runner(ledger) as following:
+    with Runner(ledger):
         position = ledger.record(report(2)).position
         assert 2 == totals.read(TotalsQuery(), after=position, wait_seconds=20).sum["collected"]
-        [told] = following.status()
+        [told] = status(ledger)
 
     assert ("unit_totals", UNITS + 2, UNITS + 2, 0, 0.0, None) == (
         told.name,
@@ -119,13 +119,22 @@ def age(operator: Connection, position: int, interval: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_ended(ledger):
-    """A runner that has ended, for whatever reason, is an error of its process, and of no other."""
-    with Runner(ledger) as following:
+def test_fails(ledger, monkeypatch, caplog):
+    """An error of the program is told in the log, and does not end the runner."""
+    original, failures = runner.step, iter([True, True])
+
+    def step(*arguments):
+        if next(failures, False):
+            raise RuntimeError("a bug")
+        return original(*arguments)
+
+    monkeypatch.setattr(runner, "step", step)
+    monkeypatch.setattr(runner, "RECONNECT_SECONDS_MIN", 0.01)
+    ledger.record(report(1))
+    with Runner(ledger), caplog.at_level(logging.ERROR):
         wait_until(lambda: caught_up(ledger))
 
-    assert ["the runner of this process has ended"] == [told.error for told in following.status()]
-    assert [None] == [told.error for told in status(ledger)]
+    assert 2 == caplog.text.count("RuntimeError: a bug")
 
 
 def test_catch_up_tells_progress(ledger, monkeypatch):
@@ -448,11 +457,9 @@ def test_lost_position(ledger, totals, operator, caplog):
     catch_up(ledger.database)
     lost = "the projection unit_totals has lost its position; run ledger rebuild"
     operator.execute("DELETE FROM projections")
-    with Runner(ledger) as following:
+    with Runner(ledger):
         wait_until(lambda: lost in caplog.text)
-        assert [(0, UNITS + 1, lost)] == [
-            (told.position, told.head, told.error) for told in following.status()
-        ]
+        assert [(0, UNITS + 1, lost)] == [(told.position, told.head, told.error) for told in status(ledger)]
         for ask in (
             lambda: catch_up(ledger.database),
             totals.position,
@@ -464,7 +471,7 @@ def test_lost_position(ledger, totals, operator, caplog):
         rebuild(ledger.database)
         position = ledger.record(report(2)).position
         assert 2 == totals.read(TotalsQuery(), after=position, wait_seconds=20).sum["collected"]
-        assert [None] == [told.error for told in following.status()]
+        assert [None] == [told.error for told in status(ledger)]
     by_hand.check_totals(ledger.database, length=2)
 
 
@@ -531,7 +538,7 @@ def test_poison(ledger, totals, open_again, operator, poison, caplog, name):
     position = poison(name)
     with Runner(ledger) as following:
         wait_until(lambda: ended(following))
-        [told] = following.status()
+        [told] = status(ledger)
         [told_elsewhere] = status(open_again())
         answer = totals.read(TotalsQuery(unit="401"))
 
@@ -552,9 +559,9 @@ def test_poison(ledger, totals, open_again, operator, poison, caplog, name):
     assert (position - 1, 3) == (totals.position(), totals.read(TotalsQuery()).sum["collected"])
 
     mend(ledger, operator, position)
-    with Runner(open_again()) as mended:
+    with Runner(open_again()):
         wait_until(lambda: caught_up(ledger))
-        assert [None] == [told.error for told in mended.status()]
+        assert [None] == [told.error for told in status(ledger)]
     by_hand.check_totals(ledger.database, length=3 + 1 + 4)
 
 

@@ -1,20 +1,27 @@
 """The questions that totals answer: what the rows are, what bounds them, and when there is no answer."""
 
 import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger import Activate, Approve, Collect, Ledger
 from ledger.database import Database
 from ledger.errors import FieldInvalidError, StoreNotReadyError, UnitNotValidError, UnitUnknownError
 from ledger.migrations import migrate
 from projections import NotCaughtUpError, Totals, TotalsQuery, catch_up, open_totals
+from projections.totals import _edges
 from tests.projections.by_hand import EVENTS, MEASURES
 
 TUESDAY = datetime.fromisoformat("2024-10-01T09:00:00+07:00")
 BYS = ("unit", "level", "day", "place", "shift", "partner")
+
+EVERY_DAY = [date(2023, 10, 1) + timedelta(day) for day in range(400)]
+"""Far enough around the days that are asked for."""
 
 
 class Desk:
@@ -203,6 +210,26 @@ def test_days_are_inclusive(totals, desk):
         (None, last, 3),
     ):
         assert dict.fromkeys(BYS, expected) == collected_by_all(totals, from_day, to_day), (from_day, to_day)
+
+
+@given(first=st.dates(date(2023, 12, 1), date(2024, 4, 5)), length=st.integers(0, 130))
+def test_days_from_months(first, length):
+    """Months, and days added to them or taken off, are the days asked for, each once; it takes few of them."""
+    edges = _edges(TotalsQuery(from_day=first, to_day=first + timedelta(length - 1)))
+
+    counted = Counter(
+        day for day in EVERY_DAY if edges["month_from"] <= day.replace(day=1) < edges["month_to"]
+    )
+    read = 0
+    for end in ("head", "tail"):
+        for day in EVERY_DAY:
+            # Which sign a day has is told as the query does.
+            if edges[f"{end}_from"] <= day < edges[f"{end}_to"]:
+                counted[day] += edges["head_sign" if day < edges["head_to"] else "tail_sign"]
+                read += 1
+    assert [first + timedelta(day) for day in range(length)] == [day for day in EVERY_DAY if counted[day]]
+    assert {1} >= {number for number in counted.values() if number}
+    assert read <= 31
 
 
 def test_days_the_wrong_way_round_are_refused(totals):
