@@ -153,7 +153,7 @@ DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT part,
+    SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
            sum(sign * collected)::bigint,
            sum(sign * approved)::bigint,
            sum(sign * rejected)::bigint,
@@ -165,32 +165,23 @@ LEFT JOIN (
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
-               sign,
-               sum(collected) AS collected, sum(approved) AS approved, sum(rejected) AS rejected,
-               sum(notified) AS notified, sum(activated) AS activated, sum(locked) AS locked,
-               sum(unlocked) AS unlocked, sum(withdrawn) AS withdrawn,
-               sum(awaiting_approval) AS awaiting_approval, sum(awaiting_activation) AS awaiting_activation
-        FROM (
-            SELECT unit_id, level,
-                   collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-                   awaiting_approval, awaiting_activation,
-                   CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END AS sign
-            FROM unit_totals_month
-            UNION ALL
-            SELECT unit_id, level,
-                   collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-                   0, 0,
-                   CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
-            FROM unit_totals_day
-            WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
-               OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
-        ) AS parts
-        LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
-        WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
-          AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
-        GROUP BY part, sign
-    ) AS signed
+        SELECT unit_id, level,
+               collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+               awaiting_approval, awaiting_activation,
+               CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END AS sign
+        FROM unit_totals_month
+        UNION ALL
+        SELECT unit_id, level,
+               collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+               0::bigint, 0::bigint,
+               CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
+        FROM unit_totals_day
+        WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
+           OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
+    ) AS parts
+    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
+    WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
+      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY part
     ORDER BY part
 ) AS counted ON true
