@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
@@ -31,7 +31,7 @@ from api.units import UnitController
 from ledger import Ledger
 from projections import Overdue, Totals
 
-Check = Callable[[Request[Any, Any, Any]], None]
+Check = Callable[[BodyRequest], None]
 ENDLESS = frozenset({"/v1/events/stream"})
 """Answers that go on for as long as the client stays: those have no head to be told alone."""
 
@@ -105,9 +105,9 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
     return app
 
 
-def _asking(*checks: Check) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+def _asking(*checks: Check) -> Callable[[Any], Awaitable[None]]:
     # Litestar copies the whole handler for each guard that it asks: with two of them that is the half of an answer.
-    async def ask(request: Request[Any, Any, Any]) -> None:
+    async def ask(request: BodyRequest) -> None:
         for check in checks:
             check(request)
 

@@ -24,7 +24,7 @@ ONE = "application/cloudevents+json"
 MANY = "application/cloudevents-batch+json"
 """Media type of an array of events: batch mode."""
 REQUIRED = ("specversion", "id", "source", "type")
-BINARY_HEADERS = frozenset(f"ce-{name}" for name in REQUIRED)
+BINARY_HEADERS = frozenset(f"ce-{name}".encode() for name in REQUIRED)
 """What marks a request of binary mode."""
 INTEGER_MAX = 2**31 - 1
 

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, post
+from litestar import Controller, post
 from litestar.concurrency import sync_to_thread
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter, RawBody
 from litestar.response.base import ASGIResponse
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
-from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, read_body
+from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, BodyRequest, read_body
 from api.gathering import Gathering
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, LedgerError, Receipt, Refusal
@@ -24,6 +25,25 @@ INLINE_BYTES_MAX = 20_000
 """Greater bodies are read in a thread, so that others are answered meanwhile."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Answer(ASGIResponse):
+    """JSON that is encoded already. Litestar's own takes some 5 microseconds to lay out two headers."""
+
+    def __init__(self, body: bytes, status_code: int) -> None:
+        self.body = body
+        self.status_code = status_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body)).encode())]
+        start: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": headers,
+        }
+        await send(start)
+        body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": self.body, "more_body": False}
+        await send(body)
 
 
 def _text(description: str, **bounds: Any) -> Schema:
@@ -130,7 +150,7 @@ class EventController(Controller):
     async def record(
         self,
         body: RawBody,
-        request: Request[Any, Any, Any],
+        request: BodyRequest,
         atomic: Annotated[
             bool, QueryParameter(description="Of an array: one refused item refuses all.")
         ] = False,
@@ -142,7 +162,7 @@ class EventController(Controller):
         """
         # No dependency of Litestar's, nor its response: an answer would take a fifth longer.
         gathering: Gathering = request.app.state.gathering
-        content_type = request.headers.get("content-type")
+        content_type = request.header(b"content-type")
         if len(body) <= INLINE_BYTES_MAX:
             reports = read_body(body, content_type)
         else:
@@ -152,7 +172,7 @@ class EventController(Controller):
         [outcome] = await gathering.record([reports])
         if isinstance(outcome, Refusal):
             raise outcome.error
-        return ASGIResponse(body=_encode(outcome), status_code=201)
+        return Answer(_encode(outcome), 201)
 
 
 async def _record_many(
@@ -166,7 +186,7 @@ async def _record_many(
         problem_of(report) if isinstance(report, LedgerError) else _answer(next(outcomes))
         for report in reports
     ]
-    return ASGIResponse(body=_encode(answers), status_code=200)
+    return Answer(_encode(answers), 200)
 
 
 def _answer(outcome: Receipt | Refusal) -> Receipt | Problem:

@@ -22,11 +22,12 @@ import msgspec
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.concurrency import set_asyncio_executor
 from litestar.exceptions import ClientException
 
 from api.app import create_app
+from api.bodies import BodyRequest
 from ledger import Ledger, LedgerError, Policy, UnavailableError
 from ledger.application import Opening
 from ledger.embedded import EmbeddedPostgres
@@ -235,13 +236,13 @@ def _revive(home: Path) -> None:
         _log.error("PostgreSQL was killed, and cannot be started again: %s", error)
 
 
-def refuse_other_sites(request: Request[Any, Any, Any]) -> None:
+def refuse_other_sites(request: BodyRequest) -> None:
     """Refuse what a page of another site asks for through a browser on this machine.
 
     Loopback keeps other machines out, but not the pages that are open on this one. Such a page may post
     without being asked; if its name is pointed at loopback, it may also read the answers.
     """
-    host, origin = request.headers.get("host"), request.headers.get("origin")
+    host, origin = request.header(b"host"), request.header(b"origin")
     # Browsers always say which host they mean, and where a page that posts is from.
     if (host and not _is_loopback(host)) or origin not in {None, f"http://{host}"}:
         raise ClientException("asked for by another site, or under another name than this machine's own")
