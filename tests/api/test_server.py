@@ -413,7 +413,7 @@ def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(serve, doo
     served = serve()
     with door.shut():
         os.kill(workers(served)[0], signal.SIGKILL)
-        wait_until(lambda: "a worker waits for the ledger" in served.log.read_text())
+        wait_until(lambda: "the server waits for the ledger" in served.log.read_text())
         # Longer than the time within which a second end of a worker would be that of the server.
         time.sleep(7)
         assert None is served.process.poll()
