@@ -19,7 +19,7 @@ from litestar import Litestar
 from psycopg.sql import SQL, Identifier
 
 from ledger import Ledger, LedgerError, Recorded, UnavailableError, sql
-from ledger.events import UNITS_STREAM
+from ledger.unit_events import UNITS_STREAM
 
 POLL_SECONDS_MAX = 1.0
 """How long an event waits for the streams if its notification was lost."""

@@ -35,8 +35,8 @@ class UnitList(msgspec.Struct, frozen=True):
     rows: list[UnitRow]
 
 
-def unit_row(unit: Unit, tree: UnitTree) -> UnitRow:
-    parent = tree.by_id[unit.parent_id].code if unit.parent_id else None
+def unit_row(unit: Unit, tree: UnitTree, day: date) -> UnitRow:
+    parent = tree.called(unit.parent_id, day).code if unit.parent_id else None
     return UnitRow(unit.code, unit.name, unit.level, parent, unit.valid_from, unit.valid_to)
 
 
@@ -45,7 +45,7 @@ def list_units(ledger: Ledger, *, on: date | None, under: str | None) -> UnitLis
     day = on or ledger.today()
     found = ledger.units(on=day, under=under)
     tree = ledger.tree()
-    return UnitList(day, [unit_row(unit, tree) for unit in found])
+    return UnitList(day, [unit_row(unit, tree, day) for unit in found])
 
 
 class UnitController(Controller):
@@ -83,5 +83,5 @@ class UnitController(Controller):
         ledger: NamedDependency[Ledger],
         on: Day = None,
     ) -> UnitRow:
-        tree = ledger.tree()
-        return unit_row(tree.resolve(code, on or ledger.today()), tree)
+        tree, day = ledger.tree(), on or ledger.today()
+        return unit_row(tree.resolve(code, day), tree, day)

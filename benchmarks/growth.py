@@ -45,7 +45,7 @@ from benchmarks.table import (
 )
 from ledger import Ledger, read_report
 from ledger.embedded import EmbeddedPostgres
-from ledger.events import UNITS_STREAM
+from ledger.unit_events import UNITS_STREAM
 from projections import catch_up, open_totals
 
 STAGES = "100000,1000000,10000000"

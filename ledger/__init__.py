@@ -29,7 +29,6 @@ from ledger.events import (
     Reassigned,
     Recorded,
     Rejected,
-    UnitOpened,
     Unlocked,
     Voided,
     Withdrawn,
@@ -39,6 +38,7 @@ from ledger.reasons import Reason, Reasons, read_reasons
 from ledger.recording import Policy, Receipt, Refusal
 from ledger.reports import read_report
 from ledger.store import Head
+from ledger.unit_events import UnitOpened
 from ledger.units import Unit, UnitTree
 
 __all__ = [

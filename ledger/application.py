@@ -28,7 +28,7 @@ from ledger.errors import (
     NotRecordedError,
     NotUtf8Error,
 )
-from ledger.events import UNITS_STREAM, Recorded, UnitOpened, topic_of
+from ledger.events import Recorded, topic_of
 from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
 from ledger.migrations import LOG, Component, check_migrated, connect, migrate
@@ -44,6 +44,7 @@ from ledger.store import (
     sqlstate_of,
     translated,
 )
+from ledger.unit_events import UNITS_STREAM, UnitEvent
 from ledger.units import Unit, UnitTree, decide_open, grow, read_units
 
 ATTEMPTS_MAX = 50
@@ -314,7 +315,7 @@ class Ledger:
             entries = self.recorder.read_stream(UNITS_STREAM, after=known.version)
         if entries:
             # Threads may race here, so each grows the tree that it read on from; the later version is kept.
-            grown = grow(known, [_unit_event(entry) for entry in entries])
+            grown = grow(known, [(entry.position, _unit_event(entry)) for entry in entries])
             if grown.version > self._tree.version:
                 self._tree = grown
         return self._tree
@@ -387,19 +388,19 @@ def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:
             outcomes[index] = Refusal(error)
 
 
-def _units_batch(tree: UnitTree, opened: Sequence[UnitOpened]) -> Batch:
-    count = len(opened)
+def _units_batch(tree: UnitTree, events: Sequence[UnitEvent]) -> Batch:
+    count = len(events)
     return Batch(
         [UNITS_STREAM] * count,
         list(range(tree.version + 1, tree.version + 1 + count)),
-        [topic_of(type(event)) for event in opened],
-        [encode(event) for event in opened],
+        [topic_of(type(event)) for event in events],
+        [encode(event) for event in events],
         units_seen=tree.version,
     )
 
 
-def _unit_event(entry: Recorded) -> UnitOpened:
-    assert isinstance(entry.event, UnitOpened), entry.position
+def _unit_event(entry: Recorded) -> UnitEvent:
+    assert isinstance(entry.event, UnitEvent), entry.position
     return entry.event
 
 

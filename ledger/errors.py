@@ -26,7 +26,10 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── UnitUnknownError            unknown_unit
 │   ├── UnitNotValidError           unit_not_valid
 │   ├── UnitsMissingError           no_units
-│   └── UnitDiffersError            unit_differs
+│   ├── UnitDiffersError            unit_differs
+│   ├── UnitsRefusedError           units_refused
+│   ├── ReorganisationUnknownError  unknown_reorganisation
+│   └── AlreadyWithdrawnError       already_withdrawn
 ├── StateError                  the dossier is not where the report needs it; another report may mend that
 │   ├── NotCollectedError           not_collected
 │   ├── AlreadyCollectedError       already_collected
@@ -69,6 +72,7 @@ A code is a contract: programs branch on it and it never changes. The sentence
 is for people, says what to do, and never holds a personal number.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -253,6 +257,35 @@ class UnitDiffersError(UnitError):
     """A code to be opened is already open as something else."""
 
     code = "unit_differs"
+
+
+class UnitsRefusedError(UnitError):
+    """A change of units was refused whole; everything that is wrong with it is named."""
+
+    code = "units_refused"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class ReorganisationUnknownError(UnitError):
+    code = "unknown_reorganisation"
+
+    def __init__(self, reorganisation: UUID) -> None:
+        super().__init__(f"there is no reorganisation {reorganisation}; ledger units changes lists them")
+        self.reorganisation = reorganisation
+
+
+class AlreadyWithdrawnError(UnitError):
+    """A reorganisation can be taken back once; made again, it is another one."""
+
+    code = "already_withdrawn"
+
+    def __init__(self, reorganisation: UUID, position: int) -> None:
+        super().__init__(f"the reorganisation {reorganisation} was withdrawn at position {position} already")
+        self.reorganisation = reorganisation
+        self.position = position
 
 
 class StateError(LedgerError):

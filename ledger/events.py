@@ -11,14 +11,13 @@ repeat what its row says (stream, version, position, time of recording).
 thousands of these, which the collector would walk again and again.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-UNITS_STREAM = UUID("00000000-0000-8000-8000-756e69747300")
-"""The one stream of all unit events: two keepers can never open one code twice."""
+from ledger.unit_events import UnitEvent
 
 State = Literal["collected", "approved", "rejected", "notified", "withdrawn", "activated", "locked"]
 """Where one level of a dossier stands."""
@@ -262,33 +261,9 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
     TYPE = "confirmed"
 
 
-class UnitOpened(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="unit.opened.v1",
-):
-    """A unit exists from a day on."""
-
-    unit_id: UUID
-    code: str
-    """The code it is called by; codes are given to other units later, ids never."""
-    name: str
-    level: str
-    parent_id: UUID | None = None
-    valid_from: date
-    """First business day (Asia/Ho_Chi_Minh) on which it is valid."""
-    decree: str | None = None
-    actor: str = "local"
-
-
 AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
 AnyCorrection = Voided | Reassigned | Amended | Confirmed
 AnyDossierEvent = AnyStep | AnyCorrection
-UnitEvent = UnitOpened
 AnyEvent = AnyDossierEvent | UnitEvent
 
 
@@ -313,7 +288,7 @@ class Recorded(Entry, frozen=True, gc=False, kw_only=True):
 
 def dossier_event(entry: Recorded) -> AnyDossierEvent:
     """Return the event of an entry that was read from a dossier's stream."""
-    assert not isinstance(entry.event, UnitOpened), entry.position
+    assert isinstance(entry.event, DossierEvent), entry.position
     return entry.event
 
 

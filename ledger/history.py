@@ -1,12 +1,13 @@
 """What an auditor reads of one dossier. Pure: events and the tree of units in, an account out."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from ledger.business_time import business_day
 from ledger.dossier import Dossier, in_force, replay
 from ledger.events import (
     AnyDossierEvent,
@@ -105,7 +106,7 @@ def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> D
             standing.state,
             standing.attempt,
             standing.stand.occurred_at,
-            _name(tree, standing.collecting_unit_id),
+            _name(tree, standing.collecting_unit_id, business_day(standing.stand.occurred_at)),
         )
         for level, standing in sorted(dossier.levels.items())
     }
@@ -151,6 +152,7 @@ def read_history(
 def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
     unit_id = getattr(event, "unit_id", None)
     collecting = event.collecting_unit_id if isinstance(event, Step) else None
+    day = business_day(event.occurred_at)
     return {
         "type": event.TYPE,
         "level": event.level,
@@ -159,8 +161,8 @@ def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
         "key": event.key,
         "corrects": event.corrects if isinstance(event, Correction) else None,
         "asked": isinstance(event, Correction) and event.asked,
-        "unit": None if unit_id is None else _name(tree, unit_id),
-        "collecting_unit": None if collecting is None else _name(tree, collecting),
+        "unit": None if unit_id is None else _name(tree, unit_id, day),
+        "collecting_unit": None if collecting is None else _name(tree, collecting, day),
         "unit_as_sent": getattr(event, "unit", None),
         **{
             name: getattr(event, name, None)
@@ -173,6 +175,6 @@ def _events(entries: Sequence[Recorded]) -> list[AnyDossierEvent]:
     return [dossier_event(entry) for entry in entries]
 
 
-def _name(tree: UnitTree, unit_id: UUID) -> UnitName:
-    unit = tree.by_id[unit_id]
+def _name(tree: UnitTree, unit_id: UUID, day: date) -> UnitName:
+    unit = tree.called(unit_id, day)
     return UnitName(unit.code, unit.name, unit.level)

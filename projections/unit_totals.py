@@ -24,9 +24,9 @@ from ledger.events import (
     Recorded,
     Stand,
     Step,
-    UnitOpened,
     Unlocked,
 )
+from ledger.unit_events import UnitEvent
 from projections.errors import PoisonEventError
 
 NAME = "unit_totals"
@@ -83,7 +83,7 @@ def fold(entries: Iterable[Recorded]) -> Cells:
                 _count(cells, event, recorded_on)
             elif isinstance(event, Correction):
                 _correct(cells, event, recorded_on)
-            elif not isinstance(event, UnitOpened):
+            elif not isinstance(event, UnitEvent):
                 assert_never(event)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.

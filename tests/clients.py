@@ -18,7 +18,7 @@ import httpx
 import psycopg
 
 from ledger.database import Database
-from ledger.events import UNITS_STREAM
+from ledger.unit_events import UNITS_STREAM
 
 UNITS = ("14755", "14758", "14761", "14764", "16093", "16096", "16099", "14845", "14848")
 FORMS = ("single", "array", "atomic")

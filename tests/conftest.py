@@ -25,10 +25,11 @@ from ledger import Ledger, store
 from ledger.database import Database
 from ledger.dossier import Dossier, replay
 from ledger.embedded import EmbeddedPostgres
-from ledger.events import UNITS_STREAM, Step, UnitOpened
+from ledger.events import Step
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
+from ledger.unit_events import UNITS_STREAM, UnitEvent
 from ledger.units import UnitTree, grow
 from tests.projections import by_hand
 
@@ -257,7 +258,7 @@ def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
 
     units = streams.pop(UNITS_STREAM, [])
     assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), len(units))] == heads
-    tree = grow(UnitTree(), units)
+    tree = grow(UnitTree(), list(enumerate(units, 1)))
     for stream, events in streams.items():
         assert_lawful(stream, events, tree)
 
@@ -313,7 +314,7 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
     standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
-        assert not isinstance(event, UnitOpened), where
+        assert not isinstance(event, UnitEvent), where
         assert event.key not in keys, where
         keys.add(event.key)
         entries.append({**json.loads(encode(event)), "type": event.TYPE})

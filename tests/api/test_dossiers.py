@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from ledger.events import UNITS_STREAM
+from ledger.unit_events import UNITS_STREAM
 from tests.api.conftest import CITIZEN, UNITS, check_problem, report
 
 STEPS = (

@@ -19,8 +19,9 @@ import pytest
 from api import feed as feeds
 from api.feed import AWAY, ENDING, HEARTBEAT, SHRUNK, EventUnreadableError, Feed, PositionAheadError, told
 from ledger import Ledger, UnavailableError
-from ledger.events import UNITS_STREAM, Recorded
+from ledger.events import Recorded
 from ledger.reports import read_report
+from ledger.unit_events import UNITS_STREAM
 from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
 from tests.api.test_history import correction
 from tests.api.test_server import address_of, answers, command, end, serve, workers  # noqa: F401

@@ -21,8 +21,9 @@ from eventsourcing.tests.persistence import (
 
 from ledger import Ledger
 from ledger.dossier import Dossier, evolve
-from ledger.events import UNITS_STREAM, Entry
+from ledger.events import Entry
 from ledger.store import EventMapper, LedgerDatastore, LedgerRecorder
+from ledger.unit_events import UNITS_STREAM
 from tests.ledger.reports import a_life, citizen, collect
 
 

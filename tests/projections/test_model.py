@@ -26,8 +26,8 @@ from ledger.database import Database
 from ledger.decisions import Placing, decide, differences, unit_at
 from ledger.dossier import Dossier, counted, evolve, replay, standing_steps
 from ledger.errors import CitizenUnknownError, KeyConflictError, LedgerError
-from ledger.events import UnitOpened
 from ledger.reasons import DEFAULT_REASONS
+from ledger.unit_events import UnitOpened
 from ledger.units import UnitTree, grow
 from projections import catch_up
 from tests.conftest import UNITS_VALID_FROM, Clock, check_ledger

@@ -13,8 +13,9 @@ from ledger import Activate, Approve, Collect, Reject
 from ledger.commands import PARTNERS, PLACES
 from ledger.decisions import Placing, decide
 from ledger.dossier import Dossier, evolve
-from ledger.events import AnyEvent, Recorded, UnitOpened
+from ledger.events import AnyEvent, Recorded
 from ledger.store import encode
+from ledger.unit_events import UnitOpened
 from ledger.units import Unit
 from projections.errors import PoisonEventError
 from projections.unit_totals import COUNTS, fold

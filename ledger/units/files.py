@@ -1,0 +1,110 @@
+"""Read the files that describe units: their tree, and where the people of each went."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ledger.errors import FileEmptyError, FileInvalidError
+from ledger.units.tree import LEVELS, stands_above
+
+COLUMNS = ("code", "name", "level", "parent_code")
+MERGE_COLUMNS = ("old_code", "new_code", "kind")
+"""Other columns of such a file are for people."""
+
+
+class UnitRow(msgspec.Struct, frozen=True):
+    """A line of a units file."""
+
+    code: str
+    name: str
+    level: str
+    parent_code: str
+    line: int
+    """Its number in the file, the header being line 1."""
+
+
+class MergeRow(msgspec.Struct, frozen=True):
+    """A line of the file that says where the people of each old unit went."""
+
+    old_code: str
+    new_code: str
+    """Empty: nobody knows."""
+    kind: str
+    line: int
+    """Its number in the file, the header being line 1."""
+
+
+def read_units(text: str) -> list[UnitRow]:
+    """Read a units file: CSV with the columns code, name, level, parent_code in any order.
+
+    Raises:
+        FileEmptyError: No line but, at most, the header.
+        FileInvalidError: Names every offending line: a column missing or unknown, a code
+            twice, a level that is none, a parent that does not stand above its child.
+    """
+    header, lines = _read_lines(text, COLUMNS)
+    if sorted(header) != sorted(COLUMNS):
+        raise FileInvalidError(
+            f"the header must be {','.join(COLUMNS)}, in any order; it is {','.join(header)}"
+        )
+    rows = [UnitRow(**fields, line=line) for line, fields in lines]
+    faults = list(_row_faults(rows))
+    if faults:
+        raise FileInvalidError("; ".join(faults))
+    return rows
+
+
+def read_merges(text: str) -> list[MergeRow]:
+    """Read a file that says where the people of each old unit went: CSV with old_code, new_code, kind and any others.
+
+    Raises:
+        FileEmptyError: No line but, at most, the header.
+        FileInvalidError: Names every offending line.
+    """
+    header, lines = _read_lines(text, MERGE_COLUMNS)
+    missing = [name for name in MERGE_COLUMNS if header.count(name) != 1]
+    if missing:
+        raise FileInvalidError(f"the header must have {', '.join(missing)} once; it is {','.join(header)}")
+    rows = [MergeRow(fields["old_code"], fields["new_code"], fields["kind"], line) for line, fields in lines]
+    faults = [f"line {row.line}: there is no old_code" for row in rows if not row.old_code]
+    if faults:
+        raise FileInvalidError("; ".join(faults))
+    return rows
+
+
+def _read_lines(text: str, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the header, and each line's number and fields."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        lines = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    if len(lines) < 2:
+        raise FileEmptyError(f"the file holds no units; expected {','.join(columns)} and a line each")
+    header = [name.strip() for name in lines[0][1]]
+    faults = [f"line {line} has {len(row)} fields" for line, row in lines if len(row) != len(header)]
+    if faults:
+        raise FileInvalidError("; ".join(faults))
+    return header, [
+        (line, dict(zip(header, (field.strip() for field in row), strict=True))) for line, row in lines[1:]
+    ]
+
+
+def _row_faults(rows: Sequence[UnitRow]) -> Iterator[str]:
+    by_code: dict[str, UnitRow] = {}
+    for row in rows:
+        if not row.code or not row.name:
+            yield f"line {row.line}: a unit needs a code and a name"
+        elif row.code in by_code:
+            yield f"line {row.line}: the code {row.code} stands on line {by_code[row.code].line} already"
+        elif len(row.code) > 32 or not row.code.isprintable() or not row.name.isprintable():
+            yield f"line {row.line}: a code has at most 32 characters, and no control characters"
+        if row.level not in LEVELS:
+            yield f"line {row.line}: the level {row.level!r} is none of {', '.join(LEVELS)}"
+        by_code.setdefault(row.code, row)
+    for row in rows:
+        parent = by_code.get(row.parent_code)
+        if parent and {row.level, parent.level} <= set(LEVELS) and not stands_above(parent.level, row.level):
+            yield f"line {row.line}: {parent.code} ({parent.level}) cannot be above {row.code} ({row.level})"

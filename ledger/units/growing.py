@@ -1,0 +1,281 @@
+"""Unit events become a tree: in the order of the days from which they hold, whenever they were recorded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from typing import NamedTuple, assert_never
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from ledger.unit_events import (
+    Placed,
+    ReorganisationWithdrawn,
+    UnitAbolished,
+    UnitEvent,
+    UnitMerged,
+    UnitMoved,
+    UnitOpened,
+    UnitRecoded,
+    UnitRenamed,
+    UnitSplit,
+)
+from ledger.units.tree import Reorganisation, Succession, Unit, UnitTree, stands_above, tenure
+
+_DAY = timedelta(days=1)
+
+
+class Fault(NamedTuple):
+    """Why an event cannot hold."""
+
+    version: int
+    """Of the event, in the units' stream."""
+    why: str
+
+
+def grow(tree: UnitTree, entries: Iterable[tuple[int, UnitEvent]]) -> UnitTree:
+    """Apply the next events of the units' stream, each with its position. They come from the log, so a misfit is a bug."""
+    grown, faults = try_grow(tree, entries)
+    assert not faults, faults[:3]
+    return grown
+
+
+def try_grow(tree: UnitTree, entries: Iterable[tuple[int, UnitEvent]]) -> tuple[UnitTree, list[Fault]]:
+    """Return the tree with the next events, and everything that is wrong with it.
+
+    A change that is recorded late comes before what holds from a later day, so the events
+    after it may turn out not to hold any more: then it is they that are told.
+    """
+    every = (*tree.entries, *entries)
+    return _Growing(every).grown()
+
+
+class _Growing:
+    def __init__(self, entries: tuple[tuple[int, UnitEvent], ...]) -> None:
+        self._entries = entries
+        self._open: dict[UUID, Unit] = {}
+        self._past: dict[UUID, list[Unit]] = {}
+        self._children: dict[UUID, set[UUID]] = {}
+        self._holders: dict[str, dict[UUID, None]] = {}
+        self._became: dict[UUID, Succession] = {}
+        self._faults: list[Fault] = []
+
+    def grown(self) -> tuple[UnitTree, list[Fault]]:
+        reorganisations = _reorganisations(self._entries)
+        withdrawn = {one.id for one in reorganisations.values() if one.withdrawn_at is not None}
+        placed: list[tuple[int, Placed]] = []
+        taken_back: list[Placed] = []
+        for version, (_, event) in enumerate(self._entries, 1):
+            if isinstance(event, ReorganisationWithdrawn):
+                continue
+            if event.reorganisation in withdrawn:
+                taken_back.append(event)
+            else:
+                placed.append((version, event))
+        placed.sort(key=_effective)
+        days = []
+        for day, group in groupby(placed, key=_effective):
+            days.append(day)
+            self._change(day, list(group))
+        by_id = {unit_id: tuple(units) for unit_id, units in self._past.items()}
+        for unit_id, unit in self._open.items():
+            by_id[unit_id] = (*by_id.get(unit_id, ()), unit)
+        tree = UnitTree(
+            len(self._entries),
+            self._entries,
+            {**_never_valid(taken_back), **by_id},
+            _by_code(by_id),
+            self._became,
+            self._came_from(taken_back),
+            tuple(days),
+            reorganisations,
+        )
+        return tree, self._faults
+
+    def _came_from(self, taken_back: Sequence[Placed]) -> dict[UUID, tuple[UUID, ...]]:
+        found: dict[UUID, dict[UUID, None]] = {}
+        for unit_id, succession in self._became.items():
+            for heir in succession.into:
+                found.setdefault(heir, {})[unit_id] = None
+        for event in taken_back:
+            for heir in _heirs(event):
+                found.setdefault(heir, {})[event.unit_id] = None
+        return {heir: tuple(units) for heir, units in found.items()}
+
+    def _change(self, day: date, group: Sequence[tuple[int, Placed]]) -> None:
+        """Apply what holds from one day on, then look whether it makes a tree: what ends and begins that day may cross."""
+        for version, event in group:
+            why = self._apply(event, day)
+            if why:
+                self._faults.append(Fault(version, why))
+        for version, event in group:
+            why = self._misfit(event, day)
+            if why:
+                self._faults.append(Fault(version, why))
+
+    def _apply(self, event: Placed, day: date) -> str | None:
+        if isinstance(event, UnitOpened):
+            if event.unit_id in self._open or event.unit_id in self._past:
+                return f"the unit {event.code} was opened already"
+            self._hold(Unit(event.unit_id, event.code, event.name, event.level, event.parent_id, day))
+            return None
+        unit = self._open.get(event.unit_id)
+        if unit is None:
+            return self._apply_to_ended(event, day)
+        match event:
+            case UnitRenamed(name=name):
+                self._alter(replace(unit, name=name), day)
+            case UnitRecoded(code=code):
+                self._alter(replace(unit, code=code), day)
+            case UnitMoved(parent_id=parent_id):
+                self._alter(replace(unit, parent_id=parent_id), day)
+            case UnitMerged() | UnitSplit() | UnitAbolished():
+                return self._end(unit, event, day)
+            case _:
+                assert_never(event)
+        return None
+
+    def _apply_to_ended(self, event: Placed, day: date) -> str | None:
+        ended = self._past.get(event.unit_id)
+        if not ended:
+            return f"the unit does not exist on {day}"
+        name = f"{ended[-1].code} {ended[-1].name}"
+        succession = self._became[event.unit_id]
+        if isinstance(event, UnitMerged | UnitSplit) and not succession.into:
+            # Somebody has decided at last where it belongs.
+            self._became[event.unit_id] = _succession(event, succession.effective)
+            return None
+        return f"{name} is not open any more on {day}, it ended on {ended[-1].valid_to}"
+
+    def _hold(self, unit: Unit) -> None:
+        self._open[unit.id] = unit
+        self._holders.setdefault(unit.code, {})[unit.id] = None
+        if unit.parent_id is not None:
+            self._children.setdefault(unit.parent_id, set()).add(unit.id)
+
+    def _release(self, unit: Unit, day: date) -> None:
+        """End what a unit was until now, on the day before."""
+        del self._open[unit.id], self._holders[unit.code][unit.id]
+        if unit.parent_id is not None:
+            self._children[unit.parent_id].discard(unit.id)
+        if unit.valid_from < day:
+            self._past.setdefault(unit.id, []).append(replace(unit, valid_to=day - _DAY))
+
+    def _alter(self, unit: Unit, day: date) -> None:
+        self._release(self._open[unit.id], day)
+        self._hold(replace(unit, valid_from=max(day, unit.valid_from)))
+
+    def _end(self, unit: Unit, event: UnitMerged | UnitSplit | UnitAbolished, day: date) -> str | None:
+        if unit.valid_from == day and not self._past.get(unit.id):
+            return f"{unit.code} {unit.name} cannot end on the day on which it begins, {day}"
+        self._release(unit, day)
+        self._became[unit.id] = _succession(event, day)
+        return None
+
+    def _misfit(self, event: Placed, day: date) -> str | None:
+        """Return what does not fit together, of the units that an event touched, once a day's events are applied."""
+        unit = self._open.get(event.unit_id)
+        if unit is not None:
+            return self._misfit_of(unit, day)
+        if event.unit_id not in self._past:
+            return None  # Told already.
+        left = [self._open[child] for child in self._children.get(event.unit_id, ())]
+        if left:
+            name = self._past[event.unit_id][-1].name
+            return f"{name} ends, and {len(left)} units stand under it still, {left[0].code} {left[0].name} for one: move them first"
+        missing = [heir for heir in _heirs(event) if heir not in self._open]
+        if missing:
+            gone = self._past.get(missing[0])
+            called = f"{gone[-1].code} {gone[-1].name}" if gone else "a unit that does not exist"
+            return f"what was there cannot go to {called}, which is not open on {day}"
+        return None
+
+    def _misfit_of(self, unit: Unit, day: date) -> str | None:
+        for other in self._holders[unit.code]:
+            if other != unit.id:
+                return (
+                    f"the code {unit.code} means another unit on {day} already: {tenure(self._open[other])}"
+                )
+        if unit.parent_id is not None:
+            parent = self._open.get(unit.parent_id)
+            if parent is None:
+                return f"the parent of {unit.code} {unit.name} is not open on {day}"
+            if not stands_above(parent.level, unit.level):
+                return f"{parent.code} {parent.name} ({parent.level}) cannot be above {unit.code} {unit.name} ({unit.level})"
+        return None
+
+
+def _effective(pair: tuple[int, Placed]) -> date:
+    return pair[1].effective
+
+
+def _never_valid(taken_back: Sequence[Placed]) -> dict[UUID, tuple[Unit, ...]]:
+    """Return the units whose opening was withdrawn: what was recorded there still counts, where its people came from."""
+    return {
+        event.unit_id: (
+            Unit(
+                event.unit_id,
+                event.code,
+                event.name,
+                event.level,
+                event.parent_id,
+                event.valid_from,
+                event.valid_from - _DAY,
+            ),
+        )
+        for event in taken_back
+        if isinstance(event, UnitOpened)
+    }
+
+
+def _by_code(by_id: Mapping[UUID, tuple[Unit, ...]]) -> dict[str, tuple[Unit, ...]]:
+    found: dict[str, list[Unit]] = {}
+    for units in by_id.values():
+        for unit in units:
+            found.setdefault(unit.code, []).append(unit)
+    return {code: tuple(sorted(units, key=_since)) for code, units in found.items()}
+
+
+def _since(unit: Unit) -> date:
+    return unit.valid_from
+
+
+def _heirs(event: Placed) -> tuple[UUID, ...]:
+    match event:
+        case UnitMerged(into=into):
+            return (into,)
+        case UnitSplit(parts=parts):
+            return tuple(part.unit_id for part in parts)
+        case _:
+            return ()
+
+
+def _succession(event: UnitMerged | UnitSplit | UnitAbolished, day: date) -> Succession:
+    match event:
+        case UnitMerged(into=into):
+            return Succession(day, (into,))
+        case UnitSplit(parts=parts):
+            people, land = (
+                tuple(part.unit_id for part in parts if part.people is has) for has in (True, False)
+            )
+            return Succession(day, people, land)
+        case UnitAbolished():
+            return Succession(day, ())
+
+
+def _reorganisations(entries: Iterable[tuple[int, UnitEvent]]) -> dict[UUID, Reorganisation]:
+    found: dict[UUID, Reorganisation] = {}
+    for position, event in entries:
+        if event.reorganisation is None:
+            continue
+        known = found.get(event.reorganisation)
+        if isinstance(event, ReorganisationWithdrawn):
+            assert known is not None, position
+            found[known.id] = replace(known, withdrawn_at=position)
+        elif known is None:
+            found[event.reorganisation] = Reorganisation(
+                event.reorganisation, event.effective, event.decree or "", event.actor, position, 1
+            )
+        else:
+            found[known.id] = replace(known, events=known.events + 1)
+    return found

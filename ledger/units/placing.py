@@ -1,0 +1,112 @@
+"""Where what counts at a unit counts in the tree of another day.
+
+A unit that has ended counts at its successor; what a split leaves undecided, and what an abolished unit leaves,
+counts under the nearest unit that stands above everything it could belong to, without belonging to one of its
+children: *unallocated*. So parents always add up.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from ledger.units.tree import Unit, UnitTree
+
+
+class Place(NamedTuple):
+    """Where something counts on a day."""
+
+    unit_id: UUID | None
+    """The unit; of what is unallocated the one under which it is, None: under none."""
+    allocated: bool = True
+    """Whether it belongs to that unit; else it is what is unallocated under it."""
+
+
+NOWHERE = Place(None, allocated=False)
+
+
+def allocation_id(unit_id: UUID, to: UUID) -> UUID:
+    """Return the id under which the part of a split unit's counts is kept that was allocated to one of its successors."""
+    return UUID(bytes=sha256(b"allocation" + unit_id.bytes + to.bytes).digest()[:16], version=8)
+
+
+class TreeOn:
+    """The tree of one day."""
+
+    def __init__(self, tree: UnitTree, day: date) -> None:
+        self.tree = tree
+        self.day = day
+        self.units = tree.valid(day)
+        """By id, siblings by code."""
+        self.children: dict[UUID | None, list[Unit]] = {}
+        for unit in self.units.values():
+            self.children.setdefault(unit.parent_id, []).append(unit)
+        self._places: dict[UUID, Place] = {}
+
+    def above(self, unit_id: UUID | None) -> Iterator[UUID]:
+        """Yield a unit and everything above it, upwards."""
+        while unit_id is not None:
+            yield unit_id
+            unit_id = self.units[unit_id].parent_id
+
+    def place(self, unit_id: UUID) -> Place:
+        """Return where what was recorded at a unit counts on this day."""
+        if unit_id in self.units:
+            return Place(unit_id)
+        found = self._places.get(unit_id)
+        if found is None:
+            found = self._places[unit_id] = self._place(unit_id)
+        return found
+
+    def _place(self, unit_id: UUID) -> Place:
+        units = self.tree.by_id[unit_id]
+        became = self.tree.became.get(unit_id)
+        if became is not None and became.effective <= self.day:
+            heirs = became.into
+        else:
+            # It begins later, or its opening was withdrawn: it has what others had until then.
+            heirs = self.tree.came_from.get(unit_id, ())
+        if heirs:
+            return self.common(map(self.place, heirs))
+        parent_id = units[-1].parent_id
+        return NOWHERE if parent_id is None else Place(self.place(parent_id).unit_id, allocated=False)
+
+    def place_allocated(self, unit_id: UUID, to: UUID) -> Place:
+        """Return where that part of a split unit counts on this day that was allocated to one of its successors."""
+        for one in self._way(unit_id, to):
+            if one in self.units:
+                return Place(one)
+        return self.place(to)
+
+    def _way(self, unit_id: UUID, to: UUID) -> tuple[UUID, ...]:
+        if unit_id == to:
+            return (to,)
+        became = self.tree.became.get(unit_id)
+        for heir in became.into if became else ():
+            way = self._way(heir, to)
+            if way:
+                return (unit_id, *way)
+        return ()
+
+    def common(self, places: Iterable[Place]) -> Place:
+        """Return the place that has everything of several."""
+        distinct = list(dict.fromkeys(places))
+        if len(distinct) == 1:
+            return distinct[0]
+        ways = [list(self.above(place.unit_id)) for place in distinct]
+        for unit_id in ways[0]:
+            if all(unit_id in way for way in ways[1:]):
+                return Place(unit_id, allocated=False)
+        return NOWHERE
+
+
+def heirs_of(tree: UnitTree, unit_id: UUID) -> list[UUID]:
+    """Return the units that a dossier of a unit can be allocated to: those it was split over, then or later."""
+    became = tree.became.get(unit_id)
+    if became is None:
+        return []
+    found: dict[UUID, None] = dict.fromkeys(became.into) if len(became.into) > 1 else {}
+    for heir in became.into:
+        found |= dict.fromkeys(heirs_of(tree, heir))
+    return list(found)
