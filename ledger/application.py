@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -44,8 +44,11 @@ from ledger.store import (
     sqlstate_of,
     translated,
 )
-from ledger.unit_events import UNITS_STREAM, UnitEvent
-from ledger.units import Unit, UnitTree, decide_open, grow, read_units
+from ledger.unit_events import UNITS_STREAM, UnitEvent, UnitOpened
+from ledger.units import Plan, Unit, UnitTree, decide_open, fit, grow, read_units
+from ledger.units.commands import AnyUnitsCommand, decide_units
+
+E = TypeVar("E", bound=UnitEvent)
 
 ATTEMPTS_MAX = 50
 """How often a batch is decided again because others wrote its dossiers, or the units, first."""
@@ -62,6 +65,14 @@ class UnitsLoaded(msgspec.Struct, frozen=True):
     unchanged: int
     position: int
     """Of the last unit event; a reader that has it knows these units."""
+
+
+class UnitsChanged(msgspec.Struct, frozen=True):
+    """What a change of units did, or would do."""
+
+    plan: Plan
+    position: int
+    """Of its last event; 0: nothing was recorded. A reader that has it knows the change."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -355,30 +366,56 @@ class Ledger:
             UnitDiffersError: A code is open as something else; nothing was opened.
         """
         rows = read_units(_read_text(source))
-        for _ in range(ATTEMPTS_MAX):
-            tree = self.tree()
+
+        def decide(tree: UnitTree) -> list[UnitOpened]:
             opened = decide_open(
                 tree, rows, valid_from=valid_from, decree=decree, actor=actor, new_id=self._new_id
             )
-            if not opened:
-                return UnitsLoaded(0, len(rows), self._units_position(tree))
+            fit(tree, [("", event) for event in opened])
+            return opened
+
+        opened, position = self._record_units(decide)
+        return UnitsLoaded(len(opened), len(rows) - len(opened), position)
+
+    def change_units(self, command: AnyUnitsCommand, *, dry_run: bool = False) -> UnitsChanged:
+        """Change the tree of units: all of it or nothing, in one commit.
+
+        Args:
+            dry_run: Decide and tell, but record nothing.
+
+        Raises:
+            UnitError: Refused; names everything that is wrong.
+            FieldInvalidError: The command lacks something.
+            UnavailableError: Not known whether it was recorded; ``tree().reorganisations`` tells.
+        """
+        plans: list[Plan] = []
+
+        def decide(tree: UnitTree) -> Sequence[UnitEvent]:
+            plans.append(decide_units(tree, command, new_id=self._new_id))
+            return () if dry_run else plans[-1].events
+
+        _, position = self._record_units(decide)
+        return UnitsChanged(plans[-1], 0 if dry_run else position)
+
+    def _record_units(self, decide: Callable[[UnitTree], Sequence[E]]) -> tuple[Sequence[E], int]:
+        """Record what is decided on the newest tree; return it, and the position of the units' last event."""
+        for _ in range(ATTEMPTS_MAX):
+            tree = self.tree()
+            events = decide(tree)
+            if not events:
+                return events, tree.entries[-1][0] if tree.entries else 0
             try:
                 with translated():
-                    first, _ = self.recorder.append(_units_batch(tree, opened))
+                    first, _ = self.recorder.append(_units_batch(tree, events))
             except PersistenceError as error:
                 if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
                     raise
                 continue  # Another keeper was first; decide again on what they made.
             self.tree()
-            return UnitsLoaded(len(opened), len(rows) - len(opened), first + len(opened) - 1)
+            return events, first + len(events) - 1
         raise ContentionError(
-            f"others kept changing the units first, {ATTEMPTS_MAX} times; nothing was opened"
+            f"others kept changing the units first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
-
-    def _units_position(self, tree: UnitTree) -> int:
-        with translated():
-            entries = self.recorder.read_stream(UNITS_STREAM, after=tree.version - 1, limit=1)
-        return entries[-1].position if entries else 0
 
 
 def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:

@@ -4,7 +4,8 @@ Pure functions over unit events. Codes are given to other units later, so a unit
 has an id of its own, and a code, a name and a parent with a validity.
 """
 
-from ledger.units.files import UnitRow, read_units
+from ledger.units.changing import Plan, fit
+from ledger.units.files import MergeRow, UnitRow, read_merges, read_units
 from ledger.units.growing import Fault, grow, try_grow
 from ledger.units.opening import decide_open
 from ledger.units.placing import NOWHERE, Place, TreeOn, allocation_id, heirs_of
@@ -14,7 +15,9 @@ __all__ = [
     "LEVELS",
     "NOWHERE",
     "Fault",
+    "MergeRow",
     "Place",
+    "Plan",
     "Reorganisation",
     "Succession",
     "TreeOn",
@@ -23,8 +26,10 @@ __all__ = [
     "UnitTree",
     "allocation_id",
     "decide_open",
+    "fit",
     "grow",
     "heirs_of",
+    "read_merges",
     "read_units",
     "try_grow",
 ]
