@@ -44,11 +44,7 @@ def read_units(text: str) -> list[UnitRow]:
         FileInvalidError: Names every offending line: a column missing or unknown, a code
             twice, a level that is none, a parent that does not stand above its child.
     """
-    header, lines = _read_lines(text, COLUMNS)
-    if sorted(header) != sorted(COLUMNS):
-        raise FileInvalidError(
-            f"the header must be {','.join(COLUMNS)}, in any order; it is {','.join(header)}"
-        )
+    lines = _read_lines(text, COLUMNS, exactly=True)
     rows = [UnitRow(**fields, line=line) for line, fields in lines]
     faults = list(_row_faults(rows))
     if faults:
@@ -63,10 +59,7 @@ def read_merges(text: str) -> list[MergeRow]:
         FileEmptyError: No line but, at most, the header.
         FileInvalidError: Names every offending line.
     """
-    header, lines = _read_lines(text, MERGE_COLUMNS)
-    missing = [name for name in MERGE_COLUMNS if header.count(name) != 1]
-    if missing:
-        raise FileInvalidError(f"the header must have {', '.join(missing)} once; it is {','.join(header)}")
+    lines = _read_lines(text, MERGE_COLUMNS, exactly=False)
     rows = [MergeRow(fields["old_code"], fields["new_code"], fields["kind"], line) for line, fields in lines]
     faults = [f"line {row.line}: there is no old_code" for row in rows if not row.old_code]
     if faults:
@@ -74,8 +67,8 @@ def read_merges(text: str) -> list[MergeRow]:
     return rows
 
 
-def _read_lines(text: str, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Return the header, and each line's number and fields."""
+def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tuple[int, dict[str, str]]]:
+    """Return each line's number and fields; *exactly*: there may be no other columns."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     try:
         lines = [(reader.line_num, row) for row in reader if row]
@@ -84,10 +77,16 @@ def _read_lines(text: str, columns: Sequence[str]) -> tuple[list[str], list[tupl
     if len(lines) < 2:
         raise FileEmptyError(f"the file holds no units; expected {','.join(columns)} and a line each")
     header = [name.strip() for name in lines[0][1]]
+    if any(header.count(name) != 1 for name in columns) or (exactly and len(header) > len(columns)):
+        raise FileInvalidError(
+            f"the header must be {','.join(columns)}, in any order; it is {','.join(header)}"
+            if exactly
+            else f"the header must have {','.join(columns)}, each once; it is {','.join(header)}"
+        )
     faults = [f"line {line} has {len(row)} fields" for line, row in lines if len(row) != len(header)]
     if faults:
         raise FileInvalidError("; ".join(faults))
-    return header, [
+    return [
         (line, dict(zip(header, (field.strip() for field in row), strict=True))) for line, row in lines[1:]
     ]
 

@@ -150,7 +150,7 @@ def counts(result: ImportResult) -> tuple[int, int, int, int]:
 
 def content_of(ledger: Ledger) -> tuple[Counter, dict, list]:
     """What a ledger knows, however it learnt it: its events, where each dossier stands, and the totals."""
-    codes = {unit.id: unit.code for unit in ledger.tree().by_id.values()}
+    codes = {unit_id: units[0].code for unit_id, units in ledger.tree().by_id.items()}
     events: Counter = Counter()
     states: dict = {}
     with psycopg.connect(ledger.database.as_operator()) as connection:

@@ -305,7 +305,7 @@ TREE_IDS = {code: UUID(int=number) for number, code in enumerate(VALID_FROM, 1)}
 TREE = grow(
     UnitTree(),
     [
-        UnitOpened(unit_id=TREE_IDS[code], code=code, name=code, level="commune", valid_from=first)
+        (0, UnitOpened(unit_id=TREE_IDS[code], code=code, name=code, level="commune", valid_from=first))
         for code, first in VALID_FROM.items()
     ],
 )
