@@ -79,6 +79,9 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
                 place=step.place,
                 partner=step.partner,
                 card=step.card,
+                actor=step.actor,
+                team=step.team,
+                residence=step.residence_unit,
             ),
             1 if standing is None else standing.attempt + 1,
             step.unit_id,
@@ -87,6 +90,7 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
         )
     # Steps come from the log, or were checked, so a misfit is a bug.
     assert standing is not None, step.key
+    residence = step.residence_unit or standing.residence
     resumes = None
     if isinstance(step, Unlocked):
         assert standing.resumes is not None, step.key
@@ -97,6 +101,9 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
             occurred_at=step.occurred_at,
             place=step.place,
             partner=step.partner,
+            actor=step.actor,
+            team=step.team,
+            residence=residence,
         )
         if isinstance(step, Locked):
             resumes = standing.stand
@@ -104,7 +111,7 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
         now,
         standing.attempt,
         standing.collecting_unit_id,
-        step.residence_unit or standing.residence,
+        residence,
         step.occurred_at,
         resumes,
     )
@@ -211,6 +218,8 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
             partner=step.partner,
             team=step.team,
             residence=standing.residence,
+            actor=step.actor,
+            reason=getattr(step, "reason", None),
         )
         count, persons = places.get(place, (0, 0))
         places[place] = (count + 1, persons + (step.TYPE not in seen))
@@ -224,8 +233,10 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
                 occurred_at=standing.stand.occurred_at,
                 place=standing.stand.place,
                 partner=standing.stand.partner,
-                residence=standing.residence,
+                team=standing.stand.team,
+                residence=standing.stand.residence,
                 card=standing.stand.card,
+                actor=standing.stand.actor,
             )
             places[place] = (1, 0)
     return places

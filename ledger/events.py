@@ -48,7 +48,8 @@ class Stand(
 ):
     """A state of one level, and the event that put it there: where the dossier counts while it waits.
 
-    An event carries the one that it leaves, so that a follower need not look back.
+    An event carries the one that it leaves, so that a follower need not look back. The last three are
+    absent from events that were recorded before these fields were there.
     """
 
     state: State
@@ -57,6 +58,10 @@ class Stand(
     partner: str = "none"
     card: Card = "valid"
     """Of a collection."""
+    actor: str | None = None
+    team: str | None = None
+    residence: str | None = None
+    """The one that stood after that event."""
 
 
 class DossierEvent(
@@ -100,6 +105,8 @@ class Step(DossierEvent, frozen=True, gc=False, kw_only=True):
     """Which collection of this level this belongs to, from 1."""
     first: bool = False
     """Whether this is the person's first event of this type, over both levels."""
+    allocated_id: UUID | None = None
+    """The unit to which it was allocated, where ``unit_id`` was split before this was recorded."""
 
 
 class Collected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.collected.v1"):
@@ -115,6 +122,10 @@ class Collected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.collecte
     def collecting_unit_id(self) -> UUID:
         return self.unit_id
 
+    @property
+    def collecting_allocated_id(self) -> UUID | None:
+        return self.allocated_id
+
 
 class Approved(Step, frozen=True, gc=False, kw_only=True, tag="dossier.approved.v1"):
     """Phê duyệt: the Ministry's identity office accepted the dossier."""
@@ -122,6 +133,7 @@ class Approved(Step, frozen=True, gc=False, kw_only=True, tag="dossier.approved.
     TYPE = "approved"
 
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
 
 
@@ -132,6 +144,7 @@ class Rejected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.rejected.
 
     reason: str
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
 
 
@@ -141,6 +154,7 @@ class Notified(Step, frozen=True, gc=False, kw_only=True, tag="dossier.notified.
     TYPE = "notified"
 
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
 
 
@@ -151,6 +165,7 @@ class Withdrawn(Step, frozen=True, gc=False, kw_only=True, tag="dossier.withdraw
 
     reason: str
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
 
 
@@ -160,6 +175,7 @@ class Activated(Step, frozen=True, gc=False, kw_only=True, tag="dossier.activate
     TYPE = "activated"
 
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
 
 
@@ -170,6 +186,7 @@ class Locked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.locked.v1")
 
     reason: str
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
     before_activation: bool = False
     """Whether the ground also meets an account that is not activated yet."""
@@ -182,6 +199,7 @@ class Unlocked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.unlocked.
 
     reason: str
     collecting_unit_id: UUID
+    collecting_allocated_id: UUID | None = None
     previous: Stand
     resumes: Stand
     """Where the level stood before the lock, and stands again."""
@@ -206,7 +224,13 @@ class Change(
     partner: str = "none"
     team: str | None = None
     residence: str | None = None
+    """The one that stood after the event that counted there."""
     card: Card = "valid"
+    actor: str | None = None
+    reason: str | None = None
+    """Of a rejection, say."""
+    allocated_id: UUID | None = None
+    """The part of a split unit to which it was allocated."""
     count: int = 0
     """How many more; negative for what is taken off."""
     persons: int = 0

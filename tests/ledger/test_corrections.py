@@ -43,7 +43,7 @@ from tests.ledger.reports import (
     withdraw,
 )
 from tests.ledger.test_ledger import load
-from tests.projections.model import sums, without_residence
+from tests.projections.model import sums
 
 HERE, THERE, FAR = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
 UNITS = {"": None, UNIT: HERE, OTHER_UNIT: THERE, "14764": FAR}
@@ -92,7 +92,7 @@ def units(dossier: Dossier) -> dict[int, UUID]:
 
 def check_counts(dossier: Dossier) -> dict[Change, tuple[int, int]]:
     """Check that the counts are the sum of what all events say; return them."""
-    counts = {without_residence(place): number for place, number in counted(dossier.entries).items()}
+    counts = counted(dossier.entries)
     assert counts == sums(dossier.entries)
     return counts
 
@@ -106,9 +106,22 @@ def test_a_void_says_what_it_takes_off():
     after = then(before, void(corrects=2, note="gõ nhầm"))
 
     waits = Change(
-        waits="collected", level=2, unit_id=HERE, occurred_at=MONDAY, place="school", card="expired"
+        waits="collected",
+        level=2,
+        unit_id=HERE,
+        occurred_at=MONDAY,
+        place="school",
+        card="expired",
+        actor="cb01",
     )
-    approval = {"level": 2, "unit_id": HERE, "occurred_at": MONDAY + DAY, "residence": "00001"}
+    approval = {
+        "level": 2,
+        "unit_id": HERE,
+        "occurred_at": MONDAY + DAY,
+        "team": "t1",
+        "residence": "00001",
+        "actor": "cb01",
+    }
     assert after.entries[2] == Voided(
         key="k3",
         level=2,
@@ -118,7 +131,7 @@ def test_a_void_says_what_it_takes_off():
         note="gõ nhầm, sealed for k3".encode(),
         reason="mistyped",
         changes=(
-            Change(type="approved", team="t1", count=-1, persons=-1, **approval),
+            Change(type="approved", count=-1, persons=-1, **approval),
             Change(waits="approved", count=-1, **approval),
             msgspec.structs.replace(waits, count=1),
         ),
@@ -296,6 +309,48 @@ def test_each_person_is_counted_once_for_each_type():
     assert {"collected": 2, "approved": 2} == firsts(back)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"actor": "cb05"},
+        {"team": "t5"},
+        {"residence_unit": "00005"},
+        {"reason": "card"},
+        {"place": "online"},
+        {"partner": "veterans"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_what_is_taken_off_is_taken_off_where_it_was_put(fields):
+    """Of two that differ in nothing else, the one that is voided goes, and no other."""
+    of_collections = {name: text for name, text in fields.items() if name != "reason"}
+    now = {"occurred_at": MONDAY}
+    first = given(collect(), reject(**now))
+    both = then(first, collect(**now, **of_collections), reject(**now, **fields))
+    dossier = then(both, void(corrects=4), void(corrects=3))
+    assert check_counts(first) == check_counts(dossier)
+    (change,) = [change for change in dossier.entries[4].changes if change.type]
+    expected = {"residence" if name == "residence_unit" else name: text for name, text in fields.items()}
+    assert expected == {name: getattr(change, name) for name in expected}
+    # What it leaves stands is told by the events themselves.
+    assert sums(first.entries) == sums(dossier.entries)
+
+
+def test_what_waits_is_kept_by_who_put_it_there():
+    """Officer, team and residence are those of the collection, also when a lock in between tells another residence."""
+    dossier = given(
+        collect(actor="cb05", team="t5", residence_unit="00005"),
+        approve(actor="c06", team="t6"),
+        lock(residence_unit="00006"),
+        unlock(),
+    )
+    (waits,) = [place for place in check_counts(dossier) if place.waits]
+    assert ("c06", "t6", "00005") == (waits.actor, waits.team, waits.residence)
+    assert ("cb05", "t5", "00005") == tuple(
+        getattr(dossier.entries[1].previous, name) for name in ("actor", "team", "residence")
+    )
+
+
 # Reassigned.
 
 
@@ -427,7 +482,7 @@ def test_an_amendment_moves_counts():
     } == {
         ("collected", None, "school", "t1", -1, -1),
         ("collected", None, "online", None, 1, 1),
-        (None, "collected", "school", None, -1, 0),
+        (None, "collected", "school", "t1", -1, 0),
         (None, "collected", "online", None, 1, 0),
     }
     assert "online" == dossier.levels[2].stand.place

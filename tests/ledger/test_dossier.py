@@ -98,7 +98,9 @@ def test_approval_counts_where_it_was_collected():
         attempt=1,
         first=True,
         collecting_unit_id=HERE,
-        previous=Stand(state="collected", occurred_at=MONDAY, place="school", partner="none"),
+        previous=Stand(
+            state="collected", occurred_at=MONDAY, place="school", actor="cb01", residence="99999"
+        ),
     )
 
 
@@ -121,7 +123,7 @@ def test_rejection():
         first=True,
         reason="face",
         collecting_unit_id=HERE,
-        previous=Stand(state="collected", occurred_at=MONDAY),
+        previous=Stand(state="collected", occurred_at=MONDAY, actor="cb01"),
     )
 
 
@@ -131,7 +133,9 @@ def test_collection_after_a_rejection():
     event = decide(rejected, collect(key="c2", occurred_at=MONDAY + 2 * DAY), Placing(THERE))
 
     assert (2, False, THERE, None) == (event.attempt, event.first, event.unit_id, event.residence)
-    assert event.previous == Stand(state="rejected", occurred_at=MONDAY + DAY, place="online")
+    assert event.previous == Stand(
+        state="rejected", occurred_at=MONDAY + DAY, place="online", actor="cb01", residence="99999"
+    )
 
 
 def test_activation():
@@ -154,7 +158,7 @@ def test_activation():
         attempt=2,
         first=True,
         collecting_unit_id=HERE,
-        previous=Stand(state="approved", occurred_at=MONDAY + DAY),
+        previous=Stand(state="approved", occurred_at=MONDAY + DAY, actor="cb01"),
     )
 
 

@@ -282,6 +282,70 @@ FROZEN = [
         b'"actor":"cb03","corrects":7}',
     ),
     (
+        Collected(
+            key="a4",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb01",
+            unit="14758",
+            unit_id=HERE,
+            allocated_id=THERE,
+        ),
+        b'{"type":"dossier.collected.v1","key":"a4","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb01","unit":"14758","unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"allocated_id":"0192f000-0000-7000-8000-00000000000b"}',
+    ),
+    (
+        Approved(
+            key="p2",
+            level=2,
+            occurred_at=MORNING,
+            actor="c06",
+            unit_id=HERE,
+            residence="17464",
+            allocated_id=THERE,
+            collecting_unit_id=HERE,
+            collecting_allocated_id=THERE,
+            previous=Stand(
+                state="collected", occurred_at=MORNING, actor="cb01", team="to-3", residence="17464"
+            ),
+        ),
+        b'{"type":"dossier.approved.v1","key":"p2","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","unit_id":"0192f000-0000-7000-8000-00000000000a","residence":"17464",'
+        b'"allocated_id":"0192f000-0000-7000-8000-00000000000b",'
+        b'"collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"collecting_allocated_id":"0192f000-0000-7000-8000-00000000000b",'
+        b'"previous":{"state":"collected","occurred_at":"2024-12-02T08:00:00+07:00","actor":"cb01",'
+        b'"team":"to-3","residence":"17464"}}',
+    ),
+    (
+        Voided(
+            key="v2",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            corrects=3,
+            reason="mistyped",
+            changes=(
+                Change(
+                    type="rejected",
+                    level=2,
+                    unit_id=HERE,
+                    occurred_at=MORNING,
+                    actor="c06",
+                    reason="photo",
+                    allocated_id=THERE,
+                    count=-1,
+                ),
+            ),
+        ),
+        b'{"type":"entry.voided.v1","key":"v2","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","corrects":3,"changes":[{"type":"rejected","level":2,'
+        b'"unit_id":"0192f000-0000-7000-8000-00000000000a","occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","reason":"photo","allocated_id":"0192f000-0000-7000-8000-00000000000b","count":-1}],'
+        b'"reason":"mistyped"}',
+    ),
+    (
         UnitOpened(
             unit_id=THERE,
             code="14758",

@@ -345,23 +345,15 @@ def _sheet(command: AnyCommand) -> dict[str, Any]:
 
 
 def sums(events: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]:
-    """Return the counts that a follower has who adds up what each event says, and never looks back.
-
-    Of what waits without the residence: an event does not say that of the stand which it leaves.
-    """
+    """Return the counts that a follower has who adds up what each event says, and never looks back."""
     counts: Counter[Change] = Counter()
     persons: Counter[Change] = Counter()
     for event in events:
-        for change, count, person in _said(event):
-            place = without_residence(change)
+        for place, count, person in _said(event):
             counts[place] += count
             persons[place] += person
     places = {place for place in counts if counts[place] or persons[place]}
     return {place: (counts[place], persons[place]) for place in places}
-
-
-def without_residence(place: Change) -> Change:
-    return place if place.waits is None else msgspec.structs.replace(place, residence=None)
 
 
 def _said(event: AnyDossierEvent) -> Iterator[tuple[Change, int, int]]:
@@ -378,6 +370,9 @@ def _said(event: AnyDossierEvent) -> Iterator[tuple[Change, int, int]]:
         partner=event.partner,
         team=event.team,
         residence=event.residence,
+        actor=event.actor,
+        reason=getattr(event, "reason", None),
+        allocated_id=event.allocated_id,
     )
     yield here, 1, int(event.first)
     entered = event.resumes if isinstance(event, Unlocked) else None
@@ -391,7 +386,11 @@ def _said(event: AnyDossierEvent) -> Iterator[tuple[Change, int, int]]:
                 occurred_at=stand.occurred_at,
                 place=stand.place,
                 partner=stand.partner,
+                team=stand.team,
+                residence=stand.residence,
                 card=stand.card,
+                actor=stand.actor,
+                allocated_id=event.collecting_allocated_id,
             )
             yield wait, count, 0
     if event.TYPE in WAITING:
@@ -402,6 +401,10 @@ def _said(event: AnyDossierEvent) -> Iterator[tuple[Change, int, int]]:
             occurred_at=event.occurred_at,
             place=event.place,
             partner=event.partner,
+            team=event.team,
+            residence=event.residence,
             card=event.card if isinstance(event, Collected) else "valid",
+            actor=event.actor,
+            allocated_id=event.collecting_allocated_id,
         )
         yield wait, 1, 0

@@ -33,7 +33,7 @@ from projections import catch_up
 from tests.conftest import UNITS_VALID_FROM, Clock, check_ledger
 from tests.ledger.test_ledger import load
 from tests.projections import by_hand
-from tests.projections.model import STEPS, Outcome, Paper, Sheets, sums, without_residence
+from tests.projections.model import STEPS, Outcome, Paper, Sheets, sums
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "1"))
 
@@ -271,7 +271,7 @@ class Decisions(RuleBasedStateMachine):
         }
         assert {step["type"] for step in sheets.steps()} == dossier.types
         assert replay(Dossier(dossier.id), dossier.entries) == dossier
-        counts = {without_residence(place): number for place, number in counted(dossier.entries).items()}
+        counts = counted(dossier.entries)
         assert counts == sums(dossier.entries)
         persons = [place.type for place, (_, first) in counts.items() for _ in range(first)]
         assert sorted(dossier.types) == sorted(filter(None, persons))
