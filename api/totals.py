@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -13,7 +13,8 @@ from litestar.params import QueryParameter
 
 from api.problems import problems
 from projections import Totals, TotalsAnswer, TotalsQuery
-from projections.totals import By
+from projections.hierarchies import Attribution
+from projections.totals import BYS, read_bys, read_hierarchy
 
 READERS_MAX = 32
 """They have threads of their own: however many wait for a position, no report waits for them."""
@@ -56,9 +57,10 @@ class TotalsController(Controller):
         totals: NamedDependency[Totals],
         unit: UnitCode = None,
         by: Annotated[
-            By,
+            str,
             QueryParameter(
-                description="What the rows are; for unit the direct children, each with all under it."
+                description=f"What the rows are: one of {', '.join(BYS)}, or two of them with a comma between; for unit the "
+                "direct children, each with all under it."
             ),
         ] = "unit",
         level: Level = None,
@@ -72,6 +74,23 @@ class TotalsController(Controller):
                 description="Last day, included; also the day on which the unit's code is read, else today.",
             ),
         ] = None,
+        hierarchy: Annotated[
+            str | None,
+            QueryParameter(
+                description="In which tree it counts: then (of the day on which it occurred), now, or that of a day; "
+                "absent: of the last day asked for, else today. What has ended counts at its successors."
+            ),
+        ] = None,
+        attribution: Annotated[
+            Attribution,
+            QueryParameter(description="At the unit whose work it is, or where the citizen lives."),
+        ] = "acting",
+        position: Annotated[
+            int | None, QueryParameter(ge=0, description="Only what the ledger knew at this position.")
+        ] = None,
+        known_at: Annotated[
+            datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")
+        ] = None,
         after: After = None,
     ) -> TotalsAnswer:
         """Each row holds what it is of (unit, level, day, place, shift, partner or recorded_on, the day on which the ledger learnt it) and its counts.
@@ -80,5 +99,15 @@ class TotalsController(Controller):
         awaiting_activation are dossiers that wait now. The answer is true for its position: what was recorded later
         is not in it, unless after asks for it.
         """
-        query = TotalsQuery(unit=unit, by=by, level=level, from_day=from_day, to_day=to_day)
+        query = TotalsQuery(
+            unit=unit,
+            by=read_bys(by),
+            level=level,
+            from_day=from_day,
+            to_day=to_day,
+            hierarchy=read_hierarchy(hierarchy),
+            attribution=attribution,
+            position=position,
+            known_at=known_at,
+        )
         return await read_aside(partial(totals.read, query, after=after))

@@ -1,7 +1,7 @@
 """The ledger: the only way to record anything."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from ledger.errors import (
     CitizenUnknownError,
     ContentionError,
     DossierUnknownError,
+    FieldInvalidError,
     FileInvalidError,
     KeyFileWrongError,
     LedgerError,
@@ -50,12 +51,25 @@ from ledger.units.commands import AnyUnitsCommand, decide_units
 
 E = TypeVar("E", bound=UnitEvent)
 
+SETTLED_SECONDS = 10
+"""Nobody records for so long: what is known as of a time before that stays so."""
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+
 ATTEMPTS_MAX = 50
 """How often a batch is decided again because others wrote its dossiers, or the units, first."""
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """What the ledger knew, up to a position."""
+
+    position: int
+    """0: nothing."""
+    recorded_at: datetime
+    """When the event at that position was recorded, UTC; 1970 for nothing."""
 
 
 class UnitsLoaded(msgspec.Struct, frozen=True):
@@ -309,6 +323,41 @@ class Ledger:
         """Return the end of the log: position, time, and version of the units."""
         with translated():
             return self.recorder.head()
+
+    def at(self, *, position: int | None = None, known_at: datetime | None = None) -> Moment:
+        """Return the last position that the ledger knew at a time, or the time of a position.
+
+        Raises:
+            FieldInvalidError: The ledger does not have the position yet; the time has no offset, or is not past
+                for some seconds: what was being recorded then could still become known as of it.
+        """
+        head = self.head()
+        if position is not None:
+            if not 0 <= position <= head.position:
+                raise FieldInvalidError("position", f"the ledger ends at position {head.position}")
+            with translated():
+                recorded_at = self.recorder.recorded_at(position)
+            return Moment(position, recorded_at or _BEFORE)
+        assert known_at is not None
+        if known_at.utcoffset() is None:
+            raise FieldInvalidError("known_at", "it needs an offset, as 2024-12-09T23:00:00+07:00")
+        if known_at > self._now() - timedelta(seconds=SETTLED_SECONDS):
+            raise FieldInvalidError(
+                "known_at",
+                f"it must be {SETTLED_SECONDS} s ago at least; what was being recorded then is known then",
+            )
+        known, unknown = Moment(0, _BEFORE), head.position + 1
+        with translated():
+            while unknown - known.position > 1:
+                # Positions and times rise together.
+                middle = (known.position + unknown) // 2
+                recorded_at = self.recorder.recorded_at(middle)
+                assert recorded_at is not None, middle
+                if recorded_at <= known_at:
+                    known = Moment(middle, recorded_at)
+                else:
+                    unknown = middle
+        return known
 
     def read(self, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
         """Return the log in order: at most *limit* events with positions greater than *after*.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -297,6 +297,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def read(self, *, after: int, limit: int) -> list[Recorded]:
         """Return the log in order: at most *limit* events with positions greater than *after*."""
         return [recorded(row) for row in self._all("read", {"after": after, "limit": limit})]
+
+    def recorded_at(self, position: int) -> datetime | None:
+        """Return when an event was recorded; None where there is none."""
+        for (recorded_at,) in self._all("recorded_at", {"position": position}):
+            return cast("datetime", recorded_at)
+        return None
 
     def read_stream(self, stream: UUID, *, after: int = 0, limit: int | None = None) -> list[Recorded]:
         """Return a stream's events with versions greater than *after*, in order."""

@@ -9,12 +9,15 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
+from psycopg.sql import SQL
 
-from ledger import Ledger, Unit
+from ledger import Ledger, UnitTree, sql
 from ledger.errors import FieldInvalidError
 from ledger.working_days import WORKING_DAYS, WorkingDays
-from projections.totals import WAIT_SECONDS, Below, Totals, bucketed, open_totals, rows_and_sum
+from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.unit_totals import NAME
+
+_QUERIES = sql.load("projections.sql", "unit_totals.sql")
 
 MEASURES = ("awaiting_approval", "approval_overdue", "awaiting_activation", "notified", "activation_overdue")
 """What is counted, at the collecting unit: of those that wait the ones whose time is up, and of those that await
@@ -106,10 +109,13 @@ class Overdue:
             raise FieldInvalidError("on", f"{on} is before today, {today}: what waits is known as it is now")
         limits = _limits(self._working_days, on)
 
-        def answer(scope: Unit | None, below: Below) -> OverdueAnswer:
-            parameters = _parameters(limits) | {"level": query.level} | bucketed(scope, below.buckets(scope))
-            position, recorded_at, found = self._totals.ask("read_overdue", parameters)
-            keys, sums = below.rows(scope, found, len(MEASURES))
+        def answer(tree: UnitTree) -> OverdueAnswer:
+            scope = None if query.unit is None else tree.resolve(query.unit, today)
+            units = self._totals.rows(tree, today, today, scope, "unit")
+            parameters = _parameters(limits) | {"level": query.level} | units.parameters
+            position, recorded_at, found = self._totals.ask(
+                SQL(_QUERIES["read_overdue"]).format(), parameters
+            )
             return OverdueAnswer(
                 position,
                 recorded_at,
@@ -118,11 +124,11 @@ class Overdue:
                 on > today,
                 any(limit.provisional for limit in asked),
                 asked,
-                *rows_and_sum("unit", keys, sums, MEASURES),
+                *units.tell({bucket: counts for bucket, *counts in found}, MEASURES),
             )
 
         asked = [limit for limit in limits if query.level is None or limit.level in (None, query.level)]
-        return self._totals.read_in_tree(query.unit, today, answer, after=after, wait_seconds=wait_seconds)
+        return self._totals.read_in_tree(answer, after=after, wait_seconds=wait_seconds)
 
 
 def _limits(working_days: WorkingDays, on: date) -> list[TimeLimit]:

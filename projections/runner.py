@@ -30,7 +30,7 @@ from projections.errors import (
     RebuildBlockedError,
     RebuildRunningError,
 )
-from projections.unit_totals import NAME, Cells, UnitTotalsTables, fold
+from projections.unit_totals import NAME, Folded, UnitTotalsTables, fold
 
 BATCH_EVENTS_MAX = 20_000
 STRETCHES_MAX = 10
@@ -60,7 +60,7 @@ class Stretch(NamedTuple):
     """Of its last event."""
     recorded_at: datetime
     """When that was recorded."""
-    cells: Cells
+    folded: Folded
 
 
 def step(connection: Connection[Any], tables: UnitTotalsTables, ahead: Stretch | None = None) -> int:
@@ -90,7 +90,7 @@ def _step(connection: Connection[Any], tables: UnitTotalsTables, limit: int, ahe
         stretch = ahead if ahead and ahead.after == position else _read(connection, position, limit)
         if stretch is None:
             return 0
-        tables.add(cursor, stretch.cells)
+        tables.add(cursor, stretch.folded)
         cursor.execute(
             _QUERIES["advance"],
             {

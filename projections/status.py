@@ -5,6 +5,7 @@ from typing import Any, LiteralString
 
 import msgspec
 from psycopg.rows import tuple_row
+from psycopg.sql import Composed
 
 from ledger import Ledger, sql
 from ledger.store import translated
@@ -41,7 +42,9 @@ def status(ledger: Ledger) -> list[ProjectionStatus]:
     return [ProjectionStatus(NAME, position, head, head - position, lag_seconds, error)]
 
 
-def ask(ledger: Ledger, query: LiteralString, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def ask(
+    ledger: Ledger, query: LiteralString | Composed, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
     """Return the rows of a question to the read models; raise UnavailableError if it cannot be asked."""
     with translated(), ledger.recorder.datastore.get_connection() as connection:
         cursor = connection.cursor(row_factory=tuple_row, binary=True)

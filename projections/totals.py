@@ -1,41 +1,82 @@
 """The questions that unit totals answer; the one code path for page, API, export and command line."""
 
 import time
+from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, TypeVar
-from uuid import UUID
+from operator import itemgetter
+from threading import Lock
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
+from psycopg.sql import SQL, Composed
 
 from ledger import Ledger, Unit, UnitTree, sql
+from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError
 from ledger.migrations import check_migrated, connect, migrate
+from ledger.units import grow
 from projections.components import COMPONENTS
 from projections.errors import NotCaughtUpError, PositionLostError
+from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows
 from projections.runner import catch_up
 from projections.status import ask
-from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
+from projections.unit_totals import MEASURES, NAME, as_array
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
+_TRACKING = sql.load("projections.sql", "tracking.sql")
 
-FIRST_DAY = date(1900, 1, 1)
-LAST_DAY = date(9999, 1, 1)
-"""No event is after it, and a month later still is a date."""
 WAIT_SECONDS = 2.0
 _WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
 """How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
+ROWS_KEPT = 32
+"""Of so many kinds of questions it is remembered which unit counts in which row."""
 
-By = Literal["unit", "level", "day", "place", "shift", "partner", "recorded_on"]
+TREES_KEPT = 4
+
+By = Literal[
+    "unit",
+    "province",
+    "district",
+    "commune",
+    "level",
+    "day",
+    "week",
+    "month",
+    "place",
+    "shift",
+    "partner",
+    "team",
+    "actor",
+    "reason",
+    "recorded_on",
+]
+"""What rows can be: the direct children, each with everything under it; all units of a level of the tree; the level of
+the account; days, weeks (ISO 8601) and months of ``occurred_at``; and details of the events."""
+BY_UNITS = ("unit", "province", "district", "commune")
+BY_DAYS = ("day", "week", "month")
+BYS: tuple[By, ...] = get_args(By)
+BYS_MAX = 2
 Counts = Sequence[int]
 A = TypeVar("A")
-_REST = -1
-UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
-"""What counts at units that are not in the tree of the day asked for, so that rows add up."""
 
-
-OTHER_DAYS = None
-"""The day of a row for what waits since days that were not asked for."""
+_PARTS: Mapping[str, SQL] = {
+    **dict.fromkeys(BY_UNITS, SQL("coalesce(bucket, -1)")),
+    "level": SQL("level"),
+    # What waits since a day that was not asked for waits still: it has no day.
+    "day": SQL("CASE WHEN sign <> 0 THEN parts.day::text END"),
+    "week": SQL("CASE WHEN sign <> 0 THEN to_char(parts.day, 'IYYY\"-W\"IW') END"),
+    "month": SQL("CASE WHEN sign <> 0 THEN to_char(parts.day, 'YYYY-MM') END"),
+    "place": SQL("place"),
+    "shift": SQL("shift"),
+    "partner": SQL("partner"),
+    "team": SQL("team"),
+    "actor": SQL("actor"),
+    "reason": SQL("reason"),
+    "recorded_on": SQL("recorded_on::text"),
+    "": SQL("''::text"),
+}
 
 
 class TotalsQuery(msgspec.Struct, frozen=True):
@@ -43,22 +84,36 @@ class TotalsQuery(msgspec.Struct, frozen=True):
 
     unit: str | None = None
     """Code of a unit: it and everything under it. Absent: the whole ledger."""
-    by: By = "unit"
-    """What the rows are; for unit the direct children, each with everything under it."""
+    by: By | tuple[By, ...] = "unit"
+    """What the rows are; two at most."""
     level: int | None = None
     """1 or 2; absent: both."""
     from_day: date | None = None
     """First business day (Asia/Ho_Chi_Minh) of ``occurred_at``, included."""
     to_day: date | None = None
-    """Last business day, included; also the day on which the unit's code and tree are read, else today."""
+    """Last business day, included."""
+    hierarchy: Literal["then", "now"] | date | None = None
+    """In which tree of units it counts: that of the day on which it occurred; or that of one day, where what has ended
+    counts at its successors: now is today, absent the last day asked for, else today. The unit's code is read in the tree
+    of that day; for *then*, of the last day asked for, else today."""
+    attribution: Attribution = "acting"
+    """At the unit whose work it is, or at that where the citizen lives."""
+    position: int | None = None
+    """Only what the ledger knew at this position; today is then the day on which that was recorded."""
+    known_at: datetime | None = None
+    """The same by time: the last position that was recorded by then."""
+
+    @property
+    def bys(self) -> tuple[By, ...]:
+        return (self.by,) if isinstance(self.by, str) else self.by
 
 
 class TotalsAnswer(msgspec.Struct, frozen=True):
     """Counts of events at the unit whose work they are.
 
     ``awaiting_*`` are dossiers, per level, that wait now at the collecting unit: the days
-    asked for do not bound them. By day, place, shift or partner they stand where the event
-    stands that made them wait; by day, what waits since other days than those asked for has a
+    asked for do not bound them. By day, place, shift, partner and the like they stand where the event
+    stands that made them wait; by day, week or month, what waits since other days than those asked for has a
     row of its own, whose day is null.
     """
 
@@ -67,6 +122,8 @@ class TotalsAnswer(msgspec.Struct, frozen=True):
     recorded_at: datetime
     """When the event at that position was recorded, UTC."""
     projection: str
+    hierarchy: Literal["then"] | date
+    """In which tree it counts: each day's own, or that of one day."""
     rows: list[dict[str, Any]]
     sum: dict[str, int]
 
@@ -76,7 +133,9 @@ class Totals:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._below = Below(UnitTree(), date.min)
+        self._rows: OrderedDict[tuple[Any, ...], Rows] = OrderedDict()
+        self._trees: OrderedDict[int, UnitTree] = OrderedDict()
+        self._lock = Lock()
 
     def catch_up(self) -> int:
         """Count every event that the log has now; return the position reached. Raise UnavailableError if it cannot."""
@@ -85,22 +144,23 @@ class Totals:
     def read(
         self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
     ) -> TotalsAnswer:
-        """Answer a question, at once or as soon as the projection has reached *after*.
+        """Answer a question, at once or as soon as the projection has reached *after* and the position asked for.
+
+        A question with a position or a time of knowledge has the same answer for ever.
 
         Raises:
-            FieldInvalidError: The last day is before the first.
+            FieldInvalidError: The last day is before the first, two rows are the same, or the ledger does not have
+                the position yet.
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
-        if query.from_day and query.to_day and query.to_day < query.from_day:
-            raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
+        _check(query)
+        cut = self._cut(query)
+        if cut is not None:
+            after = max(after or 0, cut[0])
         return self.read_in_tree(
-            query.unit,
-            query.to_day or self.today(),
-            lambda scope, below: self._read(query, scope, below),
-            after=after,
-            wait_seconds=wait_seconds,
+            lambda tree: self._read(query, tree, cut), at=cut, after=after, wait_seconds=wait_seconds
         )
 
     def today(self) -> date:
@@ -109,44 +169,96 @@ class Totals:
 
     def read_in_tree(
         self,
-        unit: str | None,
-        day: date,
-        read: "Callable[[Unit | None, Below], A]",
+        read: Callable[[UnitTree], A],
         *,
+        at: tuple[int, datetime] | None = None,
         after: int | None = None,
         wait_seconds: float = WAIT_SECONDS,
     ) -> A:
-        """Return what *read* does with a unit (None: the whole ledger) and the tree of a day, neither older than it.
+        """Return what *read* does with the tree of units, neither older than it; or with that of a position.
 
         Raises:
-            UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
         if after is not None:
             self._wait(after, wait_seconds)
         tree = self._ledger.tree()
+        if at is not None:
+            return read(self._tree_at(tree, at[0]))
         while True:
-            scope = None if unit is None else tree.resolve(unit, day)
-            below = self._below
-            if (below.version, below.day) != (tree.version, day):
-                self._below = below = Below(tree, day)
-            answer = read(scope, below)
+            answer = read(tree)
             counted_in, tree = tree, self._ledger.tree()
             # Events at units opened since the tree was read may be counted already: ask again.
             if tree.version == counted_in.version:
                 return answer
 
-    def _read(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
-        match query.by:
-            case "unit":
-                return self._by_unit(query, scope, below)
-            case "level":
-                return self._by_level(query, scope, below)
-            case "day":
-                return self._by_day(query, scope, below)
-            case "place" | "shift" | "partner" | "recorded_on":
-                return self._by_part(query, scope, below)
+    def rows(
+        self,
+        tree: UnitTree,
+        hierarchy: Hierarchy,
+        day: date,
+        scope: Unit | None,
+        by: str,
+        attribution: Attribution = "acting",
+    ) -> Rows:
+        """Return which unit counts in which row; as ``Rows``, and remembered for the next question of the kind."""
+        key = (tree.version, hierarchy, day, scope and scope.id, by, attribution)
+        with self._lock:
+            found = self._rows.get(key)
+        if found is None:
+            found = Rows(tree, hierarchy, day, scope, by, attribution)
+        with self._lock:
+            self._rows[key] = found
+            self._rows.move_to_end(key)
+            while len(self._rows) > ROWS_KEPT:
+                self._rows.popitem(last=False)
+        return found
+
+    def _tree_at(self, tree: UnitTree, position: int) -> UnitTree:
+        """Return the units as the ledger knew them at a position."""
+        version = bisect_right(tree.entries, position, key=itemgetter(0))
+        if version == tree.version:
+            return tree
+        with self._lock:
+            known = self._trees.get(version)
+        if known is None:
+            known = grow(UnitTree(), tree.entries[:version])
+        with self._lock:
+            self._trees[version] = known
+            while len(self._trees) > TREES_KEPT:
+                self._trees.popitem(last=False)
+        return known
+
+    def _cut(self, query: TotalsQuery) -> tuple[int, datetime] | None:
+        """Return the position up to which something is asked, and when it was recorded."""
+        if query.position is None and query.known_at is None:
+            return None
+        found = self._ledger.at(position=query.position, known_at=query.known_at)
+        return found.position, found.recorded_at
+
+    def _read(self, query: TotalsQuery, tree: UnitTree, cut: tuple[int, datetime] | None) -> TotalsAnswer:
+        today = self.today() if cut is None else business_day(cut[1])
+        day = query.to_day or today
+        if query.hierarchy == "now":
+            day = today
+        elif isinstance(query.hierarchy, date):
+            day = query.hierarchy
+        hierarchy: Hierarchy = "then" if query.hierarchy == "then" else day
+        scope = None if query.unit is None else tree.resolve(query.unit, day)
+        by_units = next((by for by in query.bys if by in BY_UNITS), "")
+        rows = self.rows(tree, hierarchy, day, scope, by_units, query.attribution)
+        fine = cut is not None or query.attribution != "acting" or not _COARSE.issuperset(query.bys)
+        parameters = rows.parameters | {"level": query.level}
+        if fine:
+            first, after_last = _bounds(query)
+            parameters |= {"from": first, "to": after_last, "cut": 2**62 if cut is None else cut[0]}
+        else:
+            parameters |= _coarse(query, rows.boundaries)
+        position, recorded_at, found = self.ask(_question(query, fine=fine), parameters)
+        if cut is not None:
+            position, recorded_at = cut
+        return _answer(position, recorded_at, hierarchy, query, rows, found)
 
     def _wait(self, after: int, wait_seconds: float) -> None:
         deadline = time.monotonic() + wait_seconds
@@ -168,103 +280,88 @@ class Totals:
             return int(position)
         raise PositionLostError(NAME)
 
-    def _by_unit(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
-        buckets = below.buckets(scope)
-        position, recorded_at, rows = self.ask("read_coarse", _coarse(query, scope, buckets))
-        keys, sums = below.rows(scope, rows, len(MEASURES))
-        return _answer(position, recorded_at, "unit", keys, sums)
-
-    def _by_level(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
-        buckets = {} if scope is None else {_REST: below.members(scope)}
-        position, recorded_at, rows = self.ask("read_coarse", _coarse(query, scope, buckets))
-        return _answer(
-            position, recorded_at, "level", [level for level, *_ in rows], [row[1:] for row in rows]
-        )
-
-    def _by_day(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
-        first, after_last = _bounds(query)
-        position, recorded_at, rows = self.ask("read_days", _leaves(query, scope, below))
-        asked: list[tuple[date | None, Counts]] = []
-        others = [0] * len(MEASURES)
-        for day, *counts in rows:
-            if first <= day < after_last:
-                asked.append((day, counts))
-                continue
-            # What waits since a day that is not asked for waits still: in a row of its own, so that rows add up.
-            for index in range(len(EVENTS), len(MEASURES)):
-                others[index] += counts[index]
-        told = [(key, counts) for key, counts in [*asked, (OTHER_DAYS, others)] if any(counts)]
-        return _answer(position, recorded_at, "day", [key for key, _ in told], [counts for _, counts in told])
-
-    def _by_part(self, query: TotalsQuery, scope: Unit | None, below: "Below") -> TotalsAnswer:
-        first, after_last = _bounds(query)
-        parameters = _leaves(query, scope, below) | {
-            "by": query.by,
-            "bounded": query.from_day is not None or query.to_day is not None,
-            "from": first,
-            "to": after_last,
-        }
-        position, recorded_at, rows = self.ask("read_fine", parameters)
-        told = [(part, counts) for part, *counts in rows if any(counts)]
-        return _answer(
-            position, recorded_at, query.by, [part for part, _ in told], [counts for _, counts in told]
-        )
-
-    def ask(self, name: str, parameters: Mapping[str, Any]) -> tuple[int, datetime, list[tuple[Any, ...]]]:
+    def ask(
+        self, query: Composed, parameters: Mapping[str, Any]
+    ) -> tuple[int, datetime, list[tuple[Any, ...]]]:
         """Return position, its time, and the rows of a query of ``unit_totals.sql``, all of one moment."""
-        rows = ask(self._ledger, _QUERIES[name], parameters)
+        rows = ask(self._ledger, query, parameters)
         if not rows:
             raise PositionLostError(NAME)
         # The outer join gives one row of nulls where nothing was counted.
-        counted = [row[2:] for row in rows if row[2] is not None]
+        counted = [row[2:] for row in rows if row[-1] is not None]
         return rows[0][0], rows[0][1], counted
 
 
-_TRACKING = sql.load("projections.sql", "tracking.sql")
+def read_bys(text: str) -> tuple[By, ...]:
+    """Return what rows are, one or two with a comma between; raise FieldInvalidError if they are none."""
+    names = [name.strip() for name in text.split(",")]
+    found = tuple(by for name in names for by in BYS if by == name)
+    if len(found) < len(names):
+        raise FieldInvalidError("by", f"{text} is not one or two of {', '.join(BYS)}")
+    return found
 
 
-class Below:
-    """Who stands under whom on a day. Most questions are about one day, so the last of these is kept."""
+def read_hierarchy(text: str | None) -> Literal["then", "now"] | date | None:
+    """Return a hierarchy as people write it; raise FieldInvalidError if it is none."""
+    match text:
+        case None | "then" | "now":
+            return text
+        case _:
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                raise FieldInvalidError("hierarchy", f"{text} is not then, now or a day") from None
 
-    def __init__(self, tree: UnitTree, day: date) -> None:
-        self.version = tree.version
-        self.day = day
-        self.children = tree.children_on(day)
-        self._members: dict[UUID, list[UUID]] = {}
 
-    def members(self, unit: Unit) -> list[UUID]:
-        """Return a unit and everything under it."""
-        found = self._members.get(unit.id)
-        if found is None:
-            found = [unit.id]
-            for child in self.children.get(unit.id, ()):
-                found += self.members(child)
-            self._members[unit.id] = found
-        return found
+_COARSE = frozenset((*BY_UNITS, "level", *BY_DAYS))
+"""What the sums by day and month can tell."""
 
-    def buckets(self, scope: Unit | None) -> dict[int, list[UUID]]:
-        """Return the units that count in each row of an answer by unit: its children's, and what is left."""
-        buckets = dict(enumerate(map(self.members, self._children(scope))))
-        if scope is not None:
-            buckets[_REST] = [scope.id]
-        return buckets
 
-    def rows(
-        self, scope: Unit | None, rows: Sequence[tuple[Any, ...]], width: int
-    ) -> tuple[list[dict[str, str | None]], list[Counts]]:
-        """Return the units of an answer's rows, and their counts, of what was found by bucket."""
-        found = {part: counts for part, *counts in rows}
-        children = self._children(scope)
-        keys = [_unit_key(child) for child in children]
-        sums: list[Counts] = [found.get(index, [0] * width) for index in range(len(children))]
-        if any(found.get(_REST, ())):
-            # The unit's own events; of the whole ledger, those of units that the day's tree lacks.
-            keys.append(UNALLOCATED if scope is None else _unit_key(scope))
-            sums.append(found[_REST])
-        return keys, sums
+def _check(query: TotalsQuery) -> None:
+    if query.from_day and query.to_day and query.to_day < query.from_day:
+        raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
+    if query.position is not None and query.known_at is not None:
+        raise FieldInvalidError("known_at", "name a position or a time, one of them")
+    bys = query.bys
+    if not 1 <= len(bys) <= BYS_MAX or len(set(bys)) < len(bys):
+        raise FieldInvalidError("by", f"name one or two different ones of {', '.join(BYS)}")
+    if len(set(bys) & set(BY_UNITS)) > 1 or len(set(bys) & set(BY_DAYS)) > 1:
+        raise FieldInvalidError("by", f"{' and '.join(bys)} are of one kind; name one of them")
 
-    def _children(self, scope: Unit | None) -> Sequence[Unit]:
-        return self.children.get(None if scope is None else scope.id, [])
+
+def _question(query: TotalsQuery, *, fine: bool) -> Composed:
+    part_1, part_2 = (_PARTS[by] for by in (*query.bys, "")[:2])
+    parts = {"part_1": part_1, "part_2": part_2}
+    if not fine:
+        return SQL(_QUERIES["read_coarse"]).format(**parts)
+    acting = query.attribution == "acting"
+    return SQL(_QUERIES["read_deltas"]).format(
+        **parts,
+        member=SQL("leaf_id" if acting else "residence"),
+        member_type=SQL("uuid" if acting else "text"),
+    )
+
+
+def _coarse(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:
+    """Return what months and days a question of the sums reads."""
+    first, after_last = _bounds(query)
+    edges = _edges(query)
+    in_months = edges["head_from"] == edges["head_to"] and edges["tail_from"] == edges["tail_to"]
+    # By month, days that are not whole months would be told apart from what waits since the others of those months.
+    months = {"day", "week"}.isdisjoint(query.bys) and ("month" not in query.bys or in_months)
+    broken = sorted({day.replace(day=1) for day in boundaries if day.day != 1})
+    return {
+        "months": months,
+        "from": first,
+        "to": after_last,
+        "broken": as_array(broken),
+        "broken_days": as_array([day for month in broken for day in _days_of(month)]),
+        **edges,
+    }
+
+
+def _days_of(month: date) -> list[date]:
+    return [month + timedelta(number) for number in range((_next_month(month) - month).days)]
 
 
 def _bounds(query: TotalsQuery) -> tuple[date, date]:
@@ -314,45 +411,38 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _coarse(query: TotalsQuery, scope: Unit | None, buckets: Mapping[int, Sequence[UUID]]) -> dict[str, Any]:
-    return {
-        "by": query.by,
-        "level": query.level,
-        **bucketed(scope, buckets),
-        **_edges(query),
-    }
-
-
-def bucketed(scope: Unit | None, buckets: Mapping[int, Sequence[UUID]]) -> dict[str, Any]:
-    """Return the parameters that tell a query which units count in which bucket."""
-    return {
-        "scoped": scope is not None,
-        "members": as_array([member for members in buckets.values() for member in members]),
-        "buckets": as_array([bucket for bucket, members in buckets.items() for _ in members]),
-    }
-
-
-def _leaves(query: TotalsQuery, scope: Unit | None, below: Below) -> dict[str, Any]:
-    return {"units": None if scope is None else as_array(below.members(scope)), "level": query.level}
-
-
-def _unit_key(unit: Unit) -> dict[str, str | None]:
-    return {"code": unit.code, "name": unit.name, "level": unit.level}
-
-
 def _answer(
-    position: int, recorded_at: datetime, by: str, keys: Sequence[Any], sums: Sequence[Counts]
+    position: int,
+    recorded_at: datetime,
+    hierarchy: Hierarchy,
+    query: TotalsQuery,
+    rows: Rows,
+    found: Sequence[tuple[Any, ...]],
 ) -> TotalsAnswer:
-    return TotalsAnswer(position, recorded_at, NAME, *rows_and_sum(by, keys, sums, MEASURES))
-
-
-def rows_and_sum(
-    by: str, keys: Sequence[Any], sums: Sequence[Counts], measures: Sequence[str]
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    rows = [
-        {by: key} | dict(zip(measures, counts, strict=True)) for key, counts in zip(keys, sums, strict=True)
+    bys = query.bys
+    counted: dict[tuple[Any, ...], Counts] = {row[: len(bys)]: row[2:] for row in found if any(row[2:])}
+    units = next((index for index, by in enumerate(bys) if by in BY_UNITS), None)
+    told = list(counted.items()) if units is None else _by_units(units, rows, counted, alone=len(bys) == 1)
+    answers = [
+        {**dict(zip(bys, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
+        for key, counts in told
     ]
-    return rows, {measure: sum(counts[index] for counts in sums) for index, measure in enumerate(measures)}
+    sums = {measure: sum(counts[index] for _, counts in told) for index, measure in enumerate(MEASURES)}
+    return TotalsAnswer(position, recorded_at, NAME, hierarchy, answers, sums)
+
+
+def _by_units(
+    units: int, rows: Rows, counted: Mapping[tuple[Any, ...], Counts], *, alone: bool
+) -> list[tuple[tuple[Any, ...], Counts]]:
+    """Return the rows in the order of the units; alone, each unit has a row, also where nothing was counted."""
+    by_bucket: dict[int, list[tuple[tuple[Any, ...], Counts]]] = {}
+    for key, counts in counted.items():
+        by_bucket.setdefault(key[units], []).append((key, counts))
+    told: list[tuple[tuple[Any, ...], Counts]] = []
+    for bucket, unit in rows.keys(list(by_bucket)):
+        for key, counts in by_bucket.get(bucket, [((bucket,), [0] * len(MEASURES))] if alone else []):
+            told.append(((*key[:units], unit, *key[units + 1 :]), counts))
+    return told
 
 
 def open_totals(ledger: Ledger) -> Totals:

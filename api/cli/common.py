@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -94,6 +94,26 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # Not generic in all vers
 
 
 DAY = Day()
+
+
+class Instant(click.ParamType):  # type: ignore[type-arg]  # Not generic in all versions allowed.
+    """A time like 2024-12-09T23:00:00+07:00."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is None or found.utcoffset() is None:
+            self.fail(
+                f"{value!r} is no time with an offset; write it like 2024-12-09T23:00:00+07:00", param, ctx
+            )
+        return found
+
+
+INSTANT = Instant()
 
 
 class Context(msgspec.Struct):

@@ -58,7 +58,7 @@ def demo(context: Context, *, dossiers: int, no_serve: bool, port: int) -> None:
         totals = open_totals(ledger)
         with context.output.progress("counting", "events") as progress:
             catch_up(ledger.database, on_progress=progress)
-        tell_totals(context.output, totals.read(TotalsQuery(unit=PROVINCE)), "unit")
+        tell_totals(context.output, totals.read(TotalsQuery(unit=PROVINCE)), ["unit"])
     look, stop = (context.settings.suggest(words) for words in ("totals --unit 401", "stop"))
     note(f"look further: {look}; this stops its PostgreSQL: {stop}")
     if not no_serve:

@@ -2,20 +2,21 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, get_args
 from uuid import UUID
 
 import click
 import msgspec
 
-from api.cli.common import DAY, Context, command
+from api.cli.common import DAY, INSTANT, Context, command
 from api.cli.output import Output, note
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
 from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
+from projections.hierarchies import Attribution
 from projections.overdue import MEASURES as OVERDUE_MEASURES
-from projections.totals import By
+from projections.totals import BY_UNITS, BYS, By, read_bys, read_hierarchy
 from projections.unit_totals import MEASURES
 
 
@@ -23,42 +24,83 @@ from projections.unit_totals import MEASURES
 @click.option("--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger.")
 @click.option(
     "--by",
-    type=click.Choice(["unit", "level", "day", "place", "shift", "partner", "recorded_on"]),
+    metavar="ROWS",
     default="unit",
     show_default=True,
-    help="What the rows are; unit: the direct children.",
+    help=f"What the rows are: {', '.join(BYS)}; or two with a comma between. unit: the direct children.",
 )
 @click.option("--level", type=click.IntRange(1, 2), help="Only this level.")
 @click.option("--from", "start", type=DAY, help="First day (Vietnam) on which it occurred.")
 @click.option("--to", "end", type=DAY, help="Last day, included.")
+@click.option(
+    "--hierarchy",
+    metavar="then|now|DATE",
+    help="In which tree of units it counts: of the day on which it occurred, of today or of a day; what has ended counts "
+    "at its successors. Default: of the last day asked for, else today.",
+)
+@click.option(
+    "--attribution",
+    type=click.Choice(get_args(Attribution)),
+    default="acting",
+    show_default=True,
+    help="At the unit whose work it is, or where the citizen lives.",
+)
+@click.option("--position", type=click.IntRange(0), help="Only what the ledger knew at this position.")
+@click.option(
+    "--known-at", type=INSTANT, help="Only what the ledger knew then, as 2024-12-09T23:00:00+07:00."
+)
 def totals(
     context: Context,
+    *,
     unit: str | None,
-    by: By,
+    by: str,
     level: int | None,
     start: date | None,
     end: date | None,
+    hierarchy: str | None,
+    attribution: Attribution,
+    position: int | None,
+    known_at: datetime | None,
 ) -> None:
-    """Count collections, approvals and activations, true for every event recorded before the command began."""
-    query = TotalsQuery(unit=unit, by=by, level=level, from_day=start, to_day=end)
+    """Count collections, approvals and activations, true for every event recorded before the command began.
+
+    With --position or --known-at the same command has the same answer for ever.
+    """
+    query = TotalsQuery(
+        unit=unit,
+        by=read_bys(by),
+        level=level,
+        from_day=start,
+        to_day=end,
+        hierarchy=read_hierarchy(hierarchy),
+        attribution=attribution,
+        position=position,
+        known_at=known_at,
+    )
     with context.totals() as (_, read):
         answer = read.read(query)
-    tell_totals(context.output, answer, by)
+    tell_totals(context.output, answer, query.bys)
 
 
-def tell_totals(output: Output, answer: TotalsAnswer, by: By) -> None:
+def tell_totals(output: Output, answer: TotalsAnswer, bys: Sequence[By]) -> None:
     """Print totals in the form asked for."""
     if output.form == "json":
         output.document(answer)
         return
-    if by == "unit":
-        keys, rows = _by_unit(output, answer.rows, MEASURES)
-    else:
-        keys = [by]
-        rows = [
-            ["other days" if row[by] is None else str(row[by]), *(row[name] for name in MEASURES)]
-            for row in answer.rows
-        ]
+    keys: list[str] = []
+    columns: list[list[Any]] = []
+    for by in bys:
+        if by in BY_UNITS:
+            names, values = _unit_columns(output, [row[by] for row in answer.rows])
+            keys += names
+            columns += values
+        else:
+            keys.append(by)
+            columns.append(["other days" if row[by] is None else str(row[by]) for row in answer.rows])
+    rows = [
+        [*(column[index] for column in columns), *(row[name] for name in MEASURES)]
+        for index, row in enumerate(answer.rows)
+    ]
     # What never happened anywhere only widens the table for people; programs get every column.
     names = [name for name in MEASURES if output.form == "csv" or answer.sum[name] or name in _ALWAYS]
     chosen = [*range(len(keys)), *(len(keys) + MEASURES.index(name) for name in names)]
@@ -76,11 +118,20 @@ _ALWAYS = ("collected", "approved", "rejected", "activated", "awaiting_approval"
 def _by_unit(
     output: Output, rows: Sequence[Mapping[str, Any]], measures: Sequence[str]
 ) -> tuple[list[str], list[list[Any]]]:
-    """Return the columns of a unit and the rows' values; people need no level where it is the same for all."""
+    """Return the columns of a unit and the rows' values."""
+    keys, columns = _unit_columns(output, [row["unit"] for row in rows])
+    return keys, [
+        [*(column[index] for column in columns), *(row[name] for name in measures)]
+        for index, row in enumerate(rows)
+    ]
+
+
+def _unit_columns(output: Output, units: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns of units; people need no level where it is the same for all."""
     keys = ["code", "name", "level"]
-    if output.form == "table" and len({row["unit"]["level"] for row in rows}) == 1:
+    if output.form == "table" and len({unit["level"] for unit in units}) == 1:
         keys.remove("level")
-    return keys, [[*(row["unit"][key] for key in keys), *(row[name] for name in measures)] for row in rows]
+    return keys, [[unit[key] for unit in units] for key in keys]
 
 
 @command("overdue")

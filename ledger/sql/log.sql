@@ -27,6 +27,11 @@ WHERE notification_id > %(after)b::bigint
 ORDER BY notification_id
 LIMIT %(limit)b::bigint;
 
+-- recorded_at --
+SELECT recorded_at
+FROM events
+WHERE notification_id = %(position)b::bigint;
+
 -- citizens --
 -- The dossiers of a batch.
 SELECT lookup, dossier_id, key

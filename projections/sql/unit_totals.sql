@@ -1,54 +1,32 @@
+-- copy --
+COPY {deltas} (
+    position, leaf_id, level, day, recorded_on, place, shift, partner, team, actor, residence, reason, event, waits, count
+) FROM STDIN;
+
 -- add --
--- Deltas of the fine grain, each cell once; the coarser grains are their sums.
+-- Sums by day, each cell once; the months are their sums.
 WITH delta AS MATERIALIZED (
     SELECT * FROM unnest(
-        %(unit_id)b::uuid[], %(level)b::smallint[], %(day)b::date[], %(recorded_on)b::date[],
-        %(place)b::text[], %(shift)b::text[], %(partner)b::text[],
-        %(collected)b::bigint[], %(approved)b::bigint[], %(rejected)b::bigint[], %(notified)b::bigint[],
-        %(activated)b::bigint[], %(locked)b::bigint[], %(unlocked)b::bigint[],
-        %(withdrawn)b::bigint[], %(awaiting_approval)b::bigint[], %(awaiting_activation)b::bigint[],
-        %(awaiting_long)b::bigint[], %(awaiting_notified)b::bigint[]
+        %(leaf_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
+        %(collected)b::int[], %(approved)b::int[], %(rejected)b::int[], %(notified)b::int[],
+        %(activated)b::int[], %(locked)b::int[], %(unlocked)b::int[], %(withdrawn)b::int[],
+        %(awaiting_approval)b::int[], %(awaiting_activation)b::int[], %(awaiting_long)b::int[], %(awaiting_notified)b::int[]
     ) AS d (
-        unit_id, level, day, recorded_on, place, shift, partner,
-        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        leaf_id, level, day,
+        collected, approved, rejected, notified,
+        activated, locked, unlocked, withdrawn,
         awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
     )
-),
-added_fine AS (
-    INSERT INTO {fine} AS t (
-        unit_id, level, day, recorded_on, place, shift, partner,
-        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
-    )
-    SELECT * FROM delta
-    ON CONFLICT (day, unit_id, level, recorded_on, place, shift, partner) DO UPDATE
-    SET collected           = t.collected           + excluded.collected,
-        approved            = t.approved            + excluded.approved,
-        rejected            = t.rejected            + excluded.rejected,
-        notified            = t.notified            + excluded.notified,
-        activated           = t.activated           + excluded.activated,
-        locked              = t.locked              + excluded.locked,
-        unlocked            = t.unlocked            + excluded.unlocked,
-        withdrawn           = t.withdrawn           + excluded.withdrawn,
-        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
-        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
-        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
 ),
 added_day AS (
     INSERT INTO {day} AS t (
-        unit_id, level, day,
-        collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        leaf_id, level, day,
+        collected, approved, rejected, notified,
+        activated, locked, unlocked, withdrawn,
         awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
     )
-    SELECT unit_id, level, day,
-           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
-           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
-           sum(withdrawn)::bigint, sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint,
-           sum(awaiting_long)::bigint, sum(awaiting_notified)::bigint
-    FROM delta
-    GROUP BY unit_id, level, day
-    ON CONFLICT (day, unit_id, level) DO UPDATE
+    SELECT * FROM delta
+    ON CONFLICT (day, leaf_id, level) DO UPDATE
     SET collected           = t.collected           + excluded.collected,
         approved            = t.approved            + excluded.approved,
         rejected            = t.rejected            + excluded.rejected,
@@ -63,18 +41,18 @@ added_day AS (
         awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
 )
 INSERT INTO {month} AS t (
-    unit_id, level, month,
-    collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+    leaf_id, level, month,
+    collected, approved, rejected, notified,
+    activated, locked, unlocked, withdrawn,
     awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
 )
-SELECT unit_id, level, date_trunc('month', day::timestamp)::date AS month,
-       sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
-       sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint,
-       sum(withdrawn)::bigint, sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint,
-       sum(awaiting_long)::bigint, sum(awaiting_notified)::bigint
+SELECT leaf_id, level, date_trunc('month', day::timestamp)::date AS month,
+       sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
+       sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int,
+       sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
 FROM delta
-GROUP BY unit_id, level, date_trunc('month', day::timestamp)::date
-ON CONFLICT (month, unit_id, level) DO UPDATE
+GROUP BY leaf_id, level, date_trunc('month', day::timestamp)::date
+ON CONFLICT (month, leaf_id, level) DO UPDATE
 SET collected           = t.collected           + excluded.collected,
     approved            = t.approved            + excluded.approved,
     rejected            = t.rejected            + excluded.rejected,
@@ -89,10 +67,10 @@ SET collected           = t.collected           + excluded.collected,
     awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified;
 
 -- create_rebuild --
-DROP TABLE IF EXISTS {month}, {day}, {fine};
+DROP TABLE IF EXISTS {month}, {day}, {deltas};
 CREATE TABLE {month} (LIKE {live_month} INCLUDING ALL) WITH (fillfactor = 70);
 CREATE TABLE {day} (LIKE {live_day} INCLUDING ALL) WITH (fillfactor = 70);
-CREATE TABLE {fine} (LIKE {live_fine} INCLUDING ALL) WITH (fillfactor = 70);
+CREATE TABLE {deltas} (LIKE {live_deltas} INCLUDING ALL);
 DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 INSERT INTO projections (name, position, recorded_at)
 VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
@@ -101,7 +79,7 @@ VALUES ('unit_totals.rebuild', 0, '1970-01-01 00:00:00+00');
 -- In one transaction, with the live tracking row locked: readers see the old tables or the new ones.
 -- While this waits for a reader, all others wait behind it: so it gives up soon (55P03), to be tried again.
 SET LOCAL lock_timeout = '200ms';
-LOCK TABLE {live_month}, {live_day}, {live_fine};
+LOCK TABLE {live_month}, {live_day}, {live_deltas};
 DO $$
 DECLARE
     statement text;
@@ -116,7 +94,7 @@ BEGIN
             CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END
         )
-        FROM (VALUES ('{live_month}'::regclass, '{month}'), ('{live_day}', '{day}'), ('{live_fine}', '{fine}'))
+        FROM (VALUES ('{live_month}'::regclass, '{month}'), ('{live_day}', '{day}'), ('{live_deltas}', '{deltas}'))
              AS tables (live, new),
              LATERAL (
                  SELECT relacl AS acl, relowner AS owner, NULL::name AS attname FROM pg_class WHERE oid = live
@@ -130,10 +108,10 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP TABLE {live_month}, {live_day}, {live_fine};
+DROP TABLE {live_month}, {live_day}, {live_deltas};
 ALTER TABLE {month} RENAME TO {live_month};
 ALTER TABLE {day} RENAME TO {live_day};
-ALTER TABLE {fine} RENAME TO {live_fine};
+ALTER TABLE {deltas} RENAME TO {live_deltas};
 INSERT INTO projections (name, position, recorded_at)
 SELECT 'unit_totals', position, recorded_at
 FROM projections
@@ -147,13 +125,15 @@ DELETE FROM projections WHERE name = 'unit_totals.rebuild';
 -- read_coarse --
 -- One statement, so that the position and the counts are of one moment, also while a rebuild
 -- swaps the tables. Months come from the roll-up; of one that is asked for in part, the days are added
--- that are asked for, or those taken off again that are not, whichever are fewer.
--- What awaits, awaits now: the days asked for do not bound it. Units come with the bucket that
--- they count in; -1 is the rest.
+-- that are asked for, or those taken off again that are not, whichever are fewer. A month within which the tree
+-- changes is broken: its days are read instead.
+-- What awaits, awaits now: the days asked for do not bound it. Leaves come with the bucket that
+-- they count in, from a day on and before another; -1 is the rest.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT CASE %(by)b::text WHEN 'level' THEN level ELSE coalesce(bucket, -1) END AS part,
+    SELECT {part_1} AS part_1,
+           {part_2} AS part_2,
            sum(sign * collected)::bigint,
            sum(sign * approved)::bigint,
            sum(sign * rejected)::bigint,
@@ -165,41 +145,83 @@ LEFT JOIN (
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT unit_id, level,
-               collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+        SELECT leaf_id, level, month AS day,
+               collected, approved, rejected, notified,
+               activated, locked, unlocked, withdrawn,
                awaiting_approval, awaiting_activation,
                CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END AS sign
         FROM unit_totals_month
+        WHERE %(months)b::boolean
+          AND month <> ALL(%(broken)t::date[])
         UNION ALL
-        SELECT unit_id, level,
-               collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
-               0::bigint, 0::bigint,
+        SELECT leaf_id, level, day,
+               collected, approved, rejected, notified,
+               activated, locked, unlocked, withdrawn,
+               0, 0,
                CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
         FROM unit_totals_day
-        WHERE (day >= %(head_from)b::date AND day < %(head_to)b::date)
-           OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date)
+        WHERE %(months)b::boolean
+          AND ((day >= %(head_from)b::date AND day < %(head_to)b::date)
+               OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date))
+          AND (%(broken)t::date[] = '{{}}' OR date_trunc('month', day::timestamp)::date <> ALL(%(broken)t::date[]))
+        UNION ALL
+        SELECT leaf_id, level, day,
+               collected, approved, rejected, notified,
+               activated, locked, unlocked, withdrawn,
+               awaiting_approval, awaiting_activation,
+               CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
+        FROM unit_totals_day
+        WHERE NOT %(months)b::boolean
+           OR day = ANY(%(broken_days)t::date[])
     ) AS parts
-    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
+    LEFT JOIN unnest(%(members)t::uuid[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
+        AS tree (member, first, after, bucket)
+        ON member = leaf_id AND parts.day >= first AND parts.day < after
     WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
-    GROUP BY part
-    ORDER BY part
+    GROUP BY 1, 2
+    ORDER BY 1, 2
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 
--- read_days --
+-- read_deltas --
+-- The same of the deltas, up to a position: what else there is to ask, and what was known earlier.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
-    SELECT day,
-           sum(collected)::bigint, sum(approved)::bigint, sum(rejected)::bigint, sum(notified)::bigint,
-           sum(activated)::bigint, sum(locked)::bigint, sum(unlocked)::bigint, sum(withdrawn)::bigint,
-           sum(awaiting_approval)::bigint, sum(awaiting_activation)::bigint
-    FROM unit_totals_day
-    WHERE (%(units)t::uuid[] IS NULL OR unit_id = ANY(%(units)t::uuid[]))
-      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
-    GROUP BY day
-    ORDER BY day
+    SELECT part_1, part_2,
+           coalesce(sum(number) FILTER (WHERE event = 0 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 1 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 2 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 3 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 4 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 5 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 6 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE event = 7 AND asked), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE waits IN (0, 1)), 0)::bigint,
+           coalesce(sum(number) FILTER (WHERE waits IN (2, 3)), 0)::bigint
+    FROM (
+        SELECT {part_1} AS part_1,
+               {part_2} AS part_2,
+               event,
+               waits,
+               sign <> 0 AS asked,
+               sum(count)::bigint AS number
+        FROM (
+            SELECT *, CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END AS sign
+            FROM unit_totals_deltas
+            WHERE position <= %(cut)b::bigint
+        ) AS parts
+        LEFT JOIN unnest(%(members)t::{member_type}[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
+            AS tree (member, first, after, bucket)
+            ON member = {member} AND parts.day >= first AND parts.day < after
+        WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
+          AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
+          AND (sign <> 0 OR waits IS NOT NULL)
+        GROUP BY 1, 2, event, waits, asked
+    ) AS summed
+    GROUP BY part_1, part_2
+    ORDER BY part_1, part_2
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 
@@ -216,12 +238,12 @@ LEFT JOIN (
            sum(awaiting_notified)::bigint,
            sum(activation_overdue)::bigint
     FROM (
-        SELECT unit_id, level,
+        SELECT leaf_id, level,
                awaiting_approval, awaiting_approval AS approval_overdue,
                awaiting_activation, awaiting_notified, awaiting_notified AS activation_overdue
         FROM unit_totals_month
         UNION ALL
-        SELECT unit_id, level,
+        SELECT leaf_id, level,
                0,
                CASE WHEN day > CASE level WHEN 1 THEN %(level_1)b::date ELSE %(level_2)b::date END
                    THEN awaiting_long - awaiting_approval ELSE 0
@@ -233,39 +255,8 @@ LEFT JOIN (
         FROM unit_totals_day
         WHERE day > %(first)b::date
     ) AS parts
-    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = unit_id
+    LEFT JOIN unnest(%(members)t::uuid[], %(buckets)t::int[]) AS tree (member, bucket) ON member = leaf_id
     WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
-      AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
-    GROUP BY part
-    ORDER BY part
-) AS counted ON true
-WHERE tracked.name = 'unit_totals';
-
--- read_fine --
-SELECT tracked.position, tracked.recorded_at, counted.*
-FROM projections AS tracked
-LEFT JOIN (
-    SELECT CASE %(by)b::text
-               WHEN 'place' THEN place
-               WHEN 'shift' THEN shift
-               WHEN 'partner' THEN partner
-               ELSE recorded_on::text
-           END AS part,
-           coalesce(sum(collected) FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(approved)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(rejected)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(notified)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(activated) FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(locked)    FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(unlocked)  FILTER (WHERE asked), 0)::bigint,
-           coalesce(sum(withdrawn) FILTER (WHERE asked), 0)::bigint,
-           sum(awaiting_approval)::bigint,
-           sum(awaiting_activation)::bigint
-    FROM (
-        SELECT *, NOT %(bounded)b::boolean OR (day >= %(from)b::date AND day < %(to)b::date) AS asked
-        FROM unit_totals_fine
-    ) AS fine
-    WHERE (%(units)t::uuid[] IS NULL OR unit_id = ANY(%(units)t::uuid[]))
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY part
     ORDER BY part
