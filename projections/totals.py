@@ -65,7 +65,7 @@ _PARTS: Mapping[str, SQL] = {
     **dict.fromkeys(BY_UNITS, SQL("coalesce(bucket, -1)")),
     "level": SQL("level"),
     # What waits since a day that was not asked for waits still: it has no day.
-    "day": SQL("CASE WHEN sign <> 0 THEN parts.day::text END"),
+    "day": SQL("CASE WHEN sign <> 0 THEN parts.day END"),
     "week": SQL("CASE WHEN sign <> 0 THEN to_char(parts.day, 'IYYY\"-W\"IW') END"),
     "month": SQL("CASE WHEN sign <> 0 THEN to_char(parts.day, 'YYYY-MM') END"),
     "place": SQL("place"),

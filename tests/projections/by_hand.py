@@ -35,6 +35,18 @@ class Where(NamedTuple):
     place: str
     shift: str
     partner: str
+    team: str
+    actor: str
+    residence: str
+    reason: str
+
+    @property
+    def week(self) -> str:
+        return "{}-W{:02}".format(*self.day.isocalendar())
+
+    @property
+    def month(self) -> str:
+        return f"{self.day:%Y-%m}"
 
 
 Counts = Counter[tuple[str, Where]]
@@ -126,7 +138,7 @@ def what_stands(entries: list[dict]) -> list[dict]:
             for _, v in counting:
                 told = {
                     name: later[v][name]
-                    for name in ("place", "partner", "unit", "unit_id")
+                    for name in ("place", "partner", "team", "unit", "unit_id")
                     if name in later[v]
                 }
                 step |= told
@@ -136,17 +148,18 @@ def what_stands(entries: list[dict]) -> list[dict]:
 
 def _of_level(steps: list[dict]) -> Counts:
     counts: Counts = Counter()
-    collector = ""
+    collector = residence = ""
     waits: list[tuple[str, Where]] = []
     locked: list[tuple[str, Where]] = []
     for step in steps:
         kind = step["type"]
         if kind == "collected":
-            collector = step["unit_id"]
+            collector, residence = step["unit_id"], ""
         elif "unit" not in step:
             # Without a unit of its own it counts wherever the collection has gone.
             step["unit_id"] = collector
-        where = where_of(step)
+        residence = step.get("residence_unit", residence)
+        where = where_of({**step, "residence": residence})
         counts[kind, where] += 1
         if kind == "locked":
             locked, waits = waits, []
@@ -156,7 +169,7 @@ def _of_level(steps: list[dict]) -> Counts:
             measures = list(WAITING.get(kind, ()))
             if step.get("card", "valid") != "valid":
                 measures.append("awaiting_long")
-            waits = [(measure, where._replace(unit=collector)) for measure in measures]
+            waits = [(measure, where._replace(unit=collector, reason="")) for measure in measures]
     counts.update(waits)
     return counts
 
@@ -170,6 +183,10 @@ def where_of(event: Mapping) -> Where:
         event.get("place", "other"),
         shift_of(local),
         event.get("partner", "none"),
+        event.get("team", "").replace("-", ""),
+        event["actor"],
+        event.get("residence", ""),
+        event.get("reason", ""),
     )
 
 
@@ -207,7 +224,7 @@ def expect(
         if not asked and measure in EVENTS:
             continue
         total[measure] += number
-        key = None if by == "day" and not asked else getattr(where, by)
+        key = None if by in ("day", "week", "month") and not asked else getattr(where, by)
         rows.setdefault(key, Counter())[measure] += number
     return {key: whole(row) for key, row in rows.items() if any(row.values())}, whole(total)
 
@@ -219,28 +236,42 @@ def whole(row: Mapping[str, int]) -> dict[str, int]:
 
 def tables_of(database: Database) -> dict[str, Counts]:
     """Return what the three tables hold, each summed to ``Where``s with None where the grain has no more."""
-    grains: dict[str, Counts] = {}
+    grains: dict[str, Counts] = {"deltas": Counter(), "day": Counter(), "month": Counter()}
     with psycopg.connect(database.as_operator(), autocommit=True) as connection:
-        for grain, fields in {
-            "fine": "unit_id::text, level, day, place, shift, partner",
-            "day": "unit_id::text, level, day, NULL, NULL, NULL",
-            "month": "unit_id::text, level, month, NULL, NULL, NULL",
-        }.items():
-            counts = grains[grain] = Counter()
-            query = f"SELECT {fields}, {', '.join(COUNTS)} FROM unit_totals_{grain}"
-            for row in connection.execute(query).fetchall():
-                for measure, number in zip(COUNTS, row[6:], strict=True):
-                    counts[measure, Where(*row[:6])] += number
+        for grain in ("day", "month"):
+            query = f"SELECT leaf_id::text, level, {grain}, {', '.join(COUNTS)} FROM unit_totals_{grain}"
+            for unit, level, day, *numbers in connection.execute(query).fetchall():
+                for measure, number in zip(COUNTS, numbers, strict=True):
+                    grains[grain][measure, coarse(unit, level, day)] += number
+        fields = "leaf_id::text, level, day, place, shift, partner, team, actor, residence, reason"
+        query = f"SELECT {fields}, event, waits, count FROM unit_totals_deltas"
+        for *where, event, waits, number in connection.execute(query).fetchall():
+            measures = [] if event is None else [EVENTS[event]]
+            measures += [] if waits is None else WAITS[waits]
+            for measure in measures:
+                grains["deltas"][measure, Where(*where)] += number
     return {grain: Counter({key: n for key, n in counts.items() if n}) for grain, counts in grains.items()}
+
+
+WAITS = (
+    ["awaiting_approval"],
+    ["awaiting_approval", "awaiting_long"],
+    ["awaiting_activation"],
+    ["awaiting_activation", "awaiting_notified"],
+)
+"""As the numbers in the table mean."""
+
+
+def coarse(unit: str, level: int, day: date) -> Where:
+    return Where(unit, level, day, *[None] * 7)
 
 
 def tables_by_hand(counts: Counts) -> dict[str, Counts]:
     """Return what ``tables_of`` must return."""
-    grains: dict[str, Counts] = {"fine": counts, "day": Counter(), "month": Counter()}
+    grains: dict[str, Counts] = {"deltas": counts, "day": Counter(), "month": Counter()}
     for (measure, where), number in counts.items():
-        day = Where(where.unit, where.level, where.day, None, None, None)
-        grains["day"][measure, day] += number
-        grains["month"][measure, day._replace(day=where.day.replace(day=1))] += number
+        grains["day"][measure, coarse(where.unit, where.level, where.day)] += number
+        grains["month"][measure, coarse(where.unit, where.level, where.day.replace(day=1))] += number
     return grains
 
 

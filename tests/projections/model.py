@@ -172,10 +172,15 @@ class Sheets:
     def counts(self) -> Counter[tuple[str, Where]]:
         """Return the counts of what stands, the units by their codes."""
         counts: Counter[tuple[str, Where]] = Counter()
+        residence: dict[int, str] = {}
+        of_step: dict[int, str] = {}
         for step in self.steps():
-            counts[step["type"], _where(step, step["unit"])] += 1
+            carried = "" if step["type"] == "collected" else residence.get(step["level"], "")
+            of_step[step["version"]] = residence[step["level"]] = step["residence_unit"] or carried
+            where = _where(step, step["unit"], residence[step["level"]])
+            counts[step["type"], where._replace(reason=step.get("reason") or "")] += 1
         for level in self.levels().values():
-            where = _where(level.entered, level.collector)
+            where = _where(level.entered, level.collector, of_step[level.entered["version"]])
             if level.state == "collected":
                 counts["awaiting_approval", where] += 1
                 counts["awaiting_long", where] += level.entered["card"] != "valid"
@@ -207,9 +212,10 @@ class Sheets:
         ]
 
 
-def _where(step: Mapping[str, Any], unit: str) -> Where:
+def _where(step: Mapping[str, Any], unit: str, residence: str) -> Where:
     local = step["at"].astimezone(VIETNAM)
-    return Where(unit, step["level"], local.date(), step["place"], shift_of(local), step["partner"])
+    details = (step["team"] or "", step["actor"], residence, "")
+    return Where(unit, step["level"], local.date(), step["place"], shift_of(local), step["partner"], *details)
 
 
 Outcome = tuple[Literal["recorded", "duplicate"], int] | str

@@ -12,7 +12,7 @@ from tests.conftest import check_ledger
 from tests.projections import by_hand
 from tests.projections.by_hand import EVENTS, MEASURES
 
-PARTS = ("level", "day", "place", "shift", "partner")
+PARTS = ("level", "day", "week", "month", "place", "shift", "partner", "team", "actor", "reason")
 STANDING = (*EVENTS, "awaiting_approval", "awaiting_activation", "awaiting_long", "awaiting_notified")
 
 

@@ -28,7 +28,7 @@ from projections import (
 from tests.projections import by_hand, campaigns
 from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, wait_until
 
-TABLES = ("unit_totals_month", "unit_totals_day", "unit_totals_fine")
+TABLES = ("unit_totals_month", "unit_totals_day", "unit_totals_deltas")
 
 
 def rows_of_tables(database) -> dict[str, list]:
@@ -282,7 +282,7 @@ def test_gives_its_lock_back(database, monkeypatch):
 DAMAGES = (
     "UPDATE unit_totals_day SET collected = collected + 1",
     "DELETE FROM unit_totals_month",
-    "TRUNCATE unit_totals_fine",
+    "TRUNCATE unit_totals_deltas",
     "UPDATE projections SET position = 3",
     "DELETE FROM projections",
     "UPDATE projections SET position = 1000000, error = 'somebody meddled'",
@@ -380,10 +380,8 @@ def test_rights_are_kept(database, operator):
     """Whoever was let to read or change the live tables, all of one or a column of it, still is."""
     # Roles that every server has.
     operator.execute("GRANT SELECT ON unit_totals_month, unit_totals_day TO pg_monitor")
-    operator.execute("GRANT SELECT ON unit_totals_fine TO pg_read_all_stats WITH GRANT OPTION")
-    operator.execute(
-        "GRANT SELECT (unit_id, collected), UPDATE (collected) ON unit_totals_fine TO pg_monitor"
-    )
+    operator.execute("GRANT SELECT ON unit_totals_deltas TO pg_read_all_stats WITH GRANT OPTION")
+    operator.execute("GRANT SELECT (leaf_id, count), UPDATE (count) ON unit_totals_deltas TO pg_monitor")
     operator.execute("GRANT SELECT ON unit_totals_day TO PUBLIC")
     before = rights_of_tables(operator)
     rebuild(database)
@@ -401,7 +399,7 @@ def rights_of_tables(operator) -> list:
             UNION ALL
             SELECT attrelid, relname, attname, attacl FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid
         ) AS rights, aclexplode(acl) AS acl
-        WHERE oid IN ('unit_totals_month'::regclass, 'unit_totals_day'::regclass, 'unit_totals_fine'::regclass)
+        WHERE oid IN ('unit_totals_month'::regclass, 'unit_totals_day'::regclass, 'unit_totals_deltas'::regclass)
         ORDER BY relname, attname, grantee, privilege_type
         """
     ).fetchall()

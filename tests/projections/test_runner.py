@@ -246,7 +246,7 @@ def test_killed_between_tables_and_position(ledger, database, operator, start_ch
     wait_until(lambda: [] == states_of_projectors(operator))
 
     assert 0 == status(ledger)[0].position
-    assert {} == by_hand.tables_of(database)["fine"]
+    assert {} == by_hand.tables_of(database)["deltas"]
     assert UNITS + 100 == catch_up(database)
     by_hand.check_totals(database, length=100)
 
@@ -255,7 +255,7 @@ def states_of_projectors(operator) -> list[str]:
     """Return the states of the sessions that have written to the finest table and not committed yet."""
     rows = operator.execute(
         "SELECT state FROM pg_stat_activity JOIN pg_locks USING (pid) "
-        "WHERE relation = 'unit_totals_fine'::regclass AND mode = 'RowExclusiveLock'"
+        "WHERE relation = 'unit_totals_deltas'::regclass AND mode = 'RowExclusiveLock'"
     ).fetchall()
     return [state for (state,) in rows]
 
@@ -281,7 +281,7 @@ def test_position_moved_under_a_step(ledger, database, monkeypatch, meddle):
         runner.step(connection, UnitTotalsTables())
 
     assert 0 == status(ledger)[0].position
-    assert {} == by_hand.tables_of(database)["fine"]
+    assert {} == by_hand.tables_of(database)["deltas"]
 
 
 # Hints.
@@ -639,5 +639,5 @@ def test_any_text(ledger, database):
 def test_units_stream_is_counted_by_nobody(ledger, database):
     """Positions of unit events are passed like any others."""
     assert UNITS == catch_up(database)
-    assert {} == by_hand.tables_of(database)["fine"]
+    assert {} == by_hand.tables_of(database)["deltas"]
     assert UUID(int=0) not in ledger.tree().by_id

@@ -18,7 +18,7 @@ from ledger.store import encode
 from ledger.unit_events import UnitOpened
 from ledger.units import Unit
 from projections.errors import PoisonEventError
-from projections.unit_totals import COUNTS, fold
+from projections.unit_totals import COUNTS, EVENTS, WAITS, Delta, Folded, fold
 from tests.projections import by_hand
 
 COLLECTING, ANOTHER = UUID(int=0xC0), UUID(int=0xA0)
@@ -61,15 +61,21 @@ def entry(event: AnyEvent, position: int = 1, *, stream=COLLECTING, version=1, l
 
 def deltas(log) -> dict:
     """Return what a log folds to: by unit, day, place, shift and partner; measures that are zero left out."""
-    told = {}
-    for (unit, _, day, _, *rest), counts in fold(log).items():
-        row = told.setdefault((UUID(int=unit), day.isoformat(), *rest), Counter())
-        row.update({measure: n for measure, n in zip(COUNTS, counts, strict=True) if n})
+    told: dict = {}
+    for delta in fold(log).deltas:
+        cell = (UUID(int=delta.leaf), delta.day.isoformat(), delta.place, delta.shift, delta.partner)
+        for measure in measures_of(delta):
+            told.setdefault(cell, Counter())[measure] += delta.number
     return {
         cell: {measure: n for measure, n in row.items() if n}
         for cell, row in told.items()
         if any(row.values())
     }
+
+
+def measures_of(delta: Delta) -> list[str]:
+    measures = [] if delta.event is None else [EVENTS[delta.event]]
+    return measures if delta.waits is None else [*measures, *WAITS[delta.waits]]
 
 
 def office(unit: UUID, day: str, place: str = "other", partner: str = "none"):
@@ -78,13 +84,13 @@ def office(unit: UUID, day: str, place: str = "other", partner: str = "none"):
 
 def test_nothing():
     """An empty stretch of the log changes nothing."""
-    assert {} == fold([])
+    assert Folded([], {}) == fold([])
 
 
 def test_units_count_nowhere():
     """A unit's opening is no event of a dossier."""
     opened = UnitOpened(unit_id=ANOTHER, code="1", name="One", level="commune", valid_from=date(2021, 1, 1))
-    assert {} == fold([entry(opened)])
+    assert Folded([], {}) == fold([entry(opened)])
 
 
 def test_collected():
@@ -195,7 +201,7 @@ def test_levels_apart():
         2: {"collected": 1, "awaiting_approval": 1},
     } == {
         cell[1]: {measure: n for measure, n in zip(COUNTS, counts, strict=True) if n}
-        for cell, counts in folded.items()
+        for cell, counts in folded.cells.items()
     }
 
 
@@ -204,11 +210,12 @@ def test_day_of_recording():
     life = Life()
     life.report(Collect, DAYS_LATER[0], learnt=datetime.fromisoformat("2024-10-01T16:59:59+00:00"))
     life.report(Approve, DAYS_LATER[1], learnt=datetime.fromisoformat("2024-10-02T17:00:00+00:00"))
-    awaiting = COUNTS.index("awaiting_approval")
 
-    assert {(date(2024, 10, 1), 1), (date(2024, 10, 3), -1)} == {
-        (cell[3], counts[awaiting]) for cell, counts in fold(life.log).items() if counts[awaiting]
-    }
+    assert [(date(2024, 10, 1), 1), (date(2024, 10, 3), -1)] == [
+        (delta.recorded_on, delta.number)
+        for delta in fold(life.log).deltas
+        if "awaiting_approval" in measures_of(delta)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -310,13 +317,14 @@ def lawful(wishes) -> list[Recorded]:
 def test_a_log_cut_anywhere(wishes, cut):
     """The folds of two parts of a log add up to the fold of the whole: an event never looks back."""
     log = lawful(wishes)
+    parts = fold(log[:cut]), fold(log[cut:])
     added: dict = {}
-    for part in (fold(log[:cut]), fold(log[cut:])):
-        for cell, counts in part.items():
+    for part in parts:
+        for cell, counts in part.cells.items():
             before = added.get(cell, [0] * len(COUNTS))
             added[cell] = [a + b for a, b in zip(before, counts, strict=True)]
 
-    assert fold(log) == added
+    assert fold(log) == Folded(parts[0].deltas + parts[1].deltas, added)
 
 
 @settings(deadline=None, max_examples=200)
@@ -325,9 +333,22 @@ def test_any_log(wishes):
     """Any lawful log folds to what its rows come to when every dossier is followed to its end by hand."""
     log = lawful(wishes)
     told = Counter()
-    for (unit, level, day, _, *rest), counts in fold(log).items():
-        for measure, number in zip(COUNTS, counts, strict=True):
-            told[measure, by_hand.Where(str(UUID(int=unit)), level, day, *rest)] += number
+    folded = fold(log)
+    for delta in folded.deltas:
+        where = by_hand.Where(str(UUID(int=delta.leaf)), delta.level, delta.day, *delta[5:12])
+        for measure in measures_of(delta):
+            told[measure, where] += delta.number
+    cells = Counter()
+    for (measure, where), number in told.items():
+        cells[where.unit, where.level, where.day, measure] += number
+    assert +cells == Counter(
+        {
+            (str(UUID(int=leaf)), level, day, measure): number
+            for (leaf, level, day), counts in folded.cells.items()
+            for measure, number in zip(COUNTS, counts, strict=True)
+            if number
+        }
+    )
     rows = [
         (entry.position, entry.originator_id, entry.event.__struct_config__.tag, encode(entry.event))
         for entry in log
