@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 from api.problems import problems
 from projections import Totals, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
-from projections.totals import BYS, read_bys, read_hierarchy
+from projections.totals import BYS, read_bys
 
 READERS_MAX = 32
 """They have threads of their own: however many wait for a position, no report waits for them."""
@@ -105,7 +105,7 @@ class TotalsController(Controller):
             level=level,
             from_day=from_day,
             to_day=to_day,
-            hierarchy=read_hierarchy(hierarchy),
+            hierarchy=hierarchy,
             attribution=attribution,
             position=position,
             known_at=known_at,

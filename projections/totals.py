@@ -15,6 +15,7 @@ from psycopg.sql import SQL, Composed
 from ledger import Ledger, Unit, UnitTree, sql
 from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError
+from ledger.masking import shown
 from ledger.migrations import check_migrated, connect, migrate
 from ledger.units import grow
 from projections.components import COMPONENTS
@@ -92,10 +93,10 @@ class TotalsQuery(msgspec.Struct, frozen=True):
     """First business day (Asia/Ho_Chi_Minh) of ``occurred_at``, included."""
     to_day: date | None = None
     """Last business day, included."""
-    hierarchy: Literal["then", "now"] | date | None = None
-    """In which tree of units it counts: that of the day on which it occurred; or that of one day, where what has ended
-    counts at its successors: now is today, absent the last day asked for, else today. The unit's code is read in the tree
-    of that day; for *then*, of the last day asked for, else today."""
+    hierarchy: str | None = None
+    """In which tree of units it counts: ``then``, that of the day on which it occurred; or that of one day, like
+    ``2025-07-01``, where what has ended counts at its successors. ``now`` is today; absent is the last day asked for, else
+    today. The unit's code is read in the tree of that day; for *then*, of the last day asked for, else today."""
     attribution: Attribution = "acting"
     """At the unit whose work it is, or at that where the citizen lives."""
     position: int | None = None
@@ -122,8 +123,8 @@ class TotalsAnswer(msgspec.Struct, frozen=True):
     recorded_at: datetime
     """When the event at that position was recorded, UTC."""
     projection: str
-    hierarchy: Literal["then"] | date
-    """In which tree it counts: each day's own, or that of one day."""
+    hierarchy: str
+    """In which tree it counts: ``then``, each day's own; or that of a day."""
     rows: list[dict[str, Any]]
     sum: dict[str, int]
 
@@ -242,8 +243,8 @@ class Totals:
         day = query.to_day or today
         if query.hierarchy == "now":
             day = today
-        elif isinstance(query.hierarchy, date):
-            day = query.hierarchy
+        elif query.hierarchy not in (None, "then"):
+            day = date.fromisoformat(query.hierarchy)
         hierarchy: Hierarchy = "then" if query.hierarchy == "then" else day
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         by_units = next((by for by in query.bys if by in BY_UNITS), "")
@@ -297,20 +298,8 @@ def read_bys(text: str) -> tuple[By, ...]:
     names = [name.strip() for name in text.split(",")]
     found = tuple(by for name in names for by in BYS if by == name)
     if len(found) < len(names):
-        raise FieldInvalidError("by", f"{text} is not one or two of {', '.join(BYS)}")
+        raise FieldInvalidError("by", f"{shown(text)} is not one or two of {', '.join(BYS)}")
     return found
-
-
-def read_hierarchy(text: str | None) -> Literal["then", "now"] | date | None:
-    """Return a hierarchy as people write it; raise FieldInvalidError if it is none."""
-    match text:
-        case None | "then" | "now":
-            return text
-        case _:
-            try:
-                return date.fromisoformat(text)
-            except ValueError:
-                raise FieldInvalidError("hierarchy", f"{text} is not then, now or a day") from None
 
 
 _COARSE = frozenset((*BY_UNITS, "level", *BY_DAYS))
@@ -322,6 +311,13 @@ def _check(query: TotalsQuery) -> None:
         raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
     if query.position is not None and query.known_at is not None:
         raise FieldInvalidError("known_at", "name a position or a time, one of them")
+    if query.hierarchy not in (None, "then", "now"):
+        try:
+            date.fromisoformat(query.hierarchy)
+        except ValueError:
+            raise FieldInvalidError(
+                "hierarchy", f"{shown(query.hierarchy)} is not then, now or a day"
+            ) from None
     bys = query.bys
     if not 1 <= len(bys) <= BYS_MAX or len(set(bys)) < len(bys):
         raise FieldInvalidError("by", f"name one or two different ones of {', '.join(BYS)}")
@@ -428,7 +424,7 @@ def _answer(
         for key, counts in told
     ]
     sums = {measure: sum(counts[index] for _, counts in told) for index, measure in enumerate(MEASURES)}
-    return TotalsAnswer(position, recorded_at, NAME, hierarchy, answers, sums)
+    return TotalsAnswer(position, recorded_at, NAME, str(hierarchy), answers, sums)
 
 
 def _by_units(

@@ -16,7 +16,7 @@ from ledger.commands import NO_TEAM
 from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
 from projections.overdue import MEASURES as OVERDUE_MEASURES
-from projections.totals import BY_UNITS, BYS, By, read_bys, read_hierarchy
+from projections.totals import BY_UNITS, BYS, By, read_bys
 from projections.unit_totals import MEASURES
 
 
@@ -72,7 +72,7 @@ def totals(
         level=level,
         from_day=start,
         to_day=end,
-        hierarchy=read_hierarchy(hierarchy),
+        hierarchy=hierarchy,
         attribution=attribution,
         position=position,
         known_at=known_at,
