@@ -249,13 +249,16 @@ class Totals:
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         by_units = next((by for by in query.bys if by in BY_UNITS), "")
         rows = self.rows(tree, hierarchy, day, scope, by_units, query.attribution)
-        fine = cut is not None or query.attribution != "acting" or not _COARSE.issuperset(query.bys)
+        fine = query.attribution != "acting" or not _COARSE.issuperset(query.bys)
+        if cut is not None and not fine:
+            # What is known now less what has come since, or what was known then: whichever is less to read.
+            fine = 2 * cut[0] < self.position()
         parameters = rows.parameters | {"level": query.level}
         if fine:
             first, after_last = _bounds(query)
             parameters |= {"from": first, "to": after_last, "cut": 2**62 if cut is None else cut[0]}
         else:
-            parameters |= _coarse(query, rows.boundaries)
+            parameters |= _coarse(query, rows.boundaries) | {"since": None if cut is None else cut[0]}
         position, recorded_at, found = self.ask(_question(query, fine=fine), parameters)
         if cut is not None:
             position, recorded_at = cut

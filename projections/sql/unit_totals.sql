@@ -173,6 +173,17 @@ LEFT JOIN (
         FROM unit_totals_day
         WHERE NOT %(months)b::boolean
            OR day = ANY(%(broken_days)t::date[])
+        UNION ALL
+        -- What has come since a position that is asked for.
+        SELECT leaf_id, level, day,
+               CASE event WHEN 0 THEN -count ELSE 0 END, CASE event WHEN 1 THEN -count ELSE 0 END,
+               CASE event WHEN 2 THEN -count ELSE 0 END, CASE event WHEN 3 THEN -count ELSE 0 END,
+               CASE event WHEN 4 THEN -count ELSE 0 END, CASE event WHEN 5 THEN -count ELSE 0 END,
+               CASE event WHEN 6 THEN -count ELSE 0 END, CASE event WHEN 7 THEN -count ELSE 0 END,
+               CASE WHEN waits IN (0, 1) THEN -count ELSE 0 END, CASE WHEN waits IN (2, 3) THEN -count ELSE 0 END,
+               CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
+        FROM unit_totals_deltas
+        WHERE position > %(since)b::bigint
     ) AS parts
     LEFT JOIN unnest(%(members)t::uuid[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
         AS tree (member, first, after, bucket)
