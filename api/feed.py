@@ -19,6 +19,7 @@ from litestar import Litestar
 from psycopg.sql import SQL, Identifier
 
 from ledger import Ledger, LedgerError, Recorded, UnavailableError, sql
+from ledger.target_events import TARGETS_STREAM
 from ledger.unit_events import UNITS_STREAM
 
 POLL_SECONDS_MAX = 1.0
@@ -44,6 +45,9 @@ HEARTBEAT = b":\n\n"
 AWAY = "the log cannot be read at the moment; connect again with the id of the last event"
 SHRUNK = "the log is shorter than it was; connect again with the id of the last event"
 ENDING = "the server ends; connect again with the id of the last event"
+
+NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM})
+"""Streams of the log that are nobody's."""
 
 _HEAD = sql.load("ledger.sql", "log.sql")["head"]
 _encode = msgspec.json.Encoder().encode
@@ -93,7 +97,7 @@ class FeedEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
     """When the ledger learnt it, UTC."""
     dossier_id: UUID | None
-    """Whose it is; null for what happens to units."""
+    """Whose it is; null for what happens to units, and what is set as targets."""
     version: int
     """The event's number within the dossier, or among those of units, from 1, without gaps."""
     topic: str
@@ -121,7 +125,7 @@ def told(entry: Recorded) -> FeedEvent:
     return FeedEvent(
         position=entry.position,
         recorded_at=entry.recorded_at,
-        dossier_id=None if entry.originator_id == UNITS_STREAM else entry.originator_id,
+        dossier_id=None if entry.originator_id in NOT_DOSSIERS else entry.originator_id,
         version=entry.originator_version,
         topic=topic,
         type=topic.split(".")[1],

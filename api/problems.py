@@ -29,6 +29,7 @@ from ledger.errors import (
     NotFoundError,
     NotRecordedError,
     StateError,
+    TargetsRefusedError,
     UnitError,
 )
 from projections import NotCaughtUpError, ProjectionStoppedError, RebuildRunningError
@@ -43,6 +44,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     ContentTypeError: (415, "The body is of no type that is taken here"),
     InputError: (400, "The report is malformed"),
     UnitError: (422, "The unit does not allow it"),
+    TargetsRefusedError: (422, "The targets do not fit"),
     StateError: (409, "The dossier is not in the state for it"),
     KeyConflictError: (409, "The key was used for another report"),
     NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),

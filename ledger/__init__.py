@@ -1,6 +1,6 @@
 """The activation ledger: every collection, approval and activation of an electronic identity account, for good."""
 
-from ledger.application import Ledger, UnitsLoaded, open_ledger
+from ledger.application import Ledger, TargetsRecorded, UnitsLoaded, open_ledger
 from ledger.commands import (
     Activate,
     Amend,
@@ -38,6 +38,7 @@ from ledger.reasons import Reason, Reasons, read_reasons
 from ledger.recording import Policy, Receipt, Refusal
 from ledger.reports import read_report
 from ledger.store import Head
+from ledger.targets import Denominator, DenominatorRow, Target, TargetRow, Targets
 from ledger.unit_events import UnitOpened
 from ledger.units import Unit, UnitTree
 
@@ -54,6 +55,8 @@ __all__ = [
     "Collected",
     "Confirm",
     "Confirmed",
+    "Denominator",
+    "DenominatorRow",
     "DossierState",
     "Head",
     "History",
@@ -74,6 +77,10 @@ __all__ = [
     "Refusal",
     "Reject",
     "Rejected",
+    "Target",
+    "TargetRow",
+    "Targets",
+    "TargetsRecorded",
     "UnavailableError",
     "Unit",
     "UnitOpened",

@@ -45,11 +45,27 @@ from ledger.store import (
     sqlstate_of,
     translated,
 )
+from ledger.target_events import TARGETS_STREAM, TargetEvent
+from ledger.targets import (
+    Cascade,
+    DenominatorRow,
+    Fault,
+    TargetRow,
+    Targets,
+    cascade,
+    decide_denominators,
+    decide_targets,
+    decide_withdrawal,
+    read_denominators,
+    read_targets,
+)
+from ledger.targets import grow as grow_targets
 from ledger.unit_events import UNITS_STREAM, UnitEvent, UnitOpened
 from ledger.units import Plan, Unit, UnitTree, decide_open, fit, grow, read_units
 from ledger.units.commands import AnyUnitsCommand, decide_units
 
 E = TypeVar("E", bound=UnitEvent)
+R = TypeVar("R", DenominatorRow, TargetRow)
 
 SETTLED_SECONDS = 10
 """Nobody records for so long: what is known as of a time before that stays so."""
@@ -87,6 +103,19 @@ class UnitsChanged(msgspec.Struct, frozen=True):
     plan: Plan
     position: int
     """Of its last event; 0: nothing was recorded. A reader that has it knows the change."""
+
+
+class TargetsRecorded(msgspec.Struct, frozen=True):
+    """What was said of targets or denominators, or would be."""
+
+    recorded: int
+    """Events."""
+    unchanged: int
+    """Rows that hold already, exactly so."""
+    not_available: tuple[str, ...]
+    """Codes of units: whose denominator is set as not available, or who got no part of a target."""
+    position: int
+    """Of the last event about targets; 0: nothing was recorded yet, or it was only tried."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -143,6 +172,7 @@ class Ledger:
         self._now = now
         self._new_id = new_id
         self._tree = UnitTree()
+        self._targets = Targets()
 
     def __enter__(self) -> Self:
         return self
@@ -314,7 +344,8 @@ class Ledger:
 
     def _entries(self, dossier_id: UUID) -> list[Recorded]:
         with translated():
-            entries = [] if dossier_id == UNITS_STREAM else self.recorder.read_stream(dossier_id)
+            nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM)
+            entries = [] if nobody else self.recorder.read_stream(dossier_id)
         if not entries:
             raise DossierUnknownError(dossier_id)
         return entries
@@ -466,6 +497,193 @@ class Ledger:
             f"others kept changing the units first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
 
+    def targets(self, *, at: int | None = None) -> Targets:
+        """Return all targets and denominators as the ledger has them now.
+
+        Args:
+            at: As it had them when it ended at this position.
+        """
+        known = self._targets
+        with translated():
+            entries = self.recorder.read_stream(TARGETS_STREAM, after=known.version)
+        if entries:
+            grown = grow_targets(known, [(entry.position, _target_event(entry)) for entry in entries])
+            if grown.version > self._targets.version:
+                self._targets = grown
+        return self._targets if at is None else self._targets.at(at)
+
+    def set_denominators(
+        self,
+        file: str | Path | Sequence[DenominatorRow],
+        *,
+        name: str,
+        from_day: date,
+        source: str,
+        actor: str = "local",
+        dry_run: bool = False,
+    ) -> TargetsRecorded:
+        """Say how many people of one kind units have from a day on; all of it or nothing.
+
+        The same again changes nothing; another value for the same day takes the place of the one before.
+
+        Args:
+            file: A CSV with the columns code and value, empty where it is not available; or its rows; or the bare name of
+                a file that comes with the package (``population_2025_communes.csv``).
+            name: Which people: ``eligible``, ``residents``.
+            from_day: First business day (Asia/Ho_Chi_Minh) for which it holds. Codes are of that day.
+            source: Who says so.
+            dry_run: Decide and tell, but record nothing.
+
+        Raises:
+            InputError: The file, or one of the texts, cannot be read.
+            TargetsRefusedError: Names every offending line.
+        """
+        rows, faults = _rows(file, read_denominators)
+
+        def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
+            return decide_denominators(
+                tree, targets, rows, faults, name=name, from_day=from_day, source=source, actor=actor
+            )
+
+        lacking = tuple(row.unit for row in rows if row.value is None)
+        return self._record_targets(decide, len(rows), lacking, dry_run=dry_run)
+
+    def set_targets(
+        self,
+        file: str | Path | Sequence[TargetRow],
+        *,
+        issuer: str,
+        basis: str = "",
+        actor: str = "local",
+        dry_run: bool = False,
+    ) -> TargetsRecorded:
+        """Set targets of units; all of them or none. The same again changes nothing.
+
+        Args:
+            file: A CSV with the columns unit, measure, level, number, percent, denominator, from, deadline; or its rows.
+                Codes are of the day from.
+            issuer: Who wants it.
+            basis: The paper that says so.
+            dry_run: Decide and tell, but record nothing.
+
+        Raises:
+            InputError: The file, or one of the texts, cannot be read.
+            TargetsRefusedError: Names every offending line.
+        """
+        rows, faults = _rows(file, read_targets)
+
+        def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
+            return decide_targets(
+                tree, targets, rows, faults, issuer=issuer, basis=basis, actor=actor, new_id=self._new_id
+            )
+
+        return self._record_targets(decide, len(rows), (), dry_run=dry_run)
+
+    def cascade_target(
+        self,
+        unit: str,
+        *,
+        to_level: str,
+        by: str,
+        issuer: str,
+        parts_issuer: str | None = None,
+        target_id: UUID | None = None,
+        basis: str = "",
+        actor: str = "local",
+        dry_run: bool = False,
+    ) -> tuple[Cascade, TargetsRecorded]:
+        """Split a unit's target over the units below it, in proportion to a denominator; the parts add up to it.
+
+        Args:
+            unit: Its code on the target's first day.
+            to_level: commune, say.
+            by: The name of the denominator. Units of which it is not available get no part, and are told.
+            issuer: Whose target it is.
+            parts_issuer: Whose the parts are; the same if absent.
+            target_id: Which target, where the issuer has set several.
+            dry_run: Decide and tell, but record nothing.
+
+        Raises:
+            InputError: One of the texts cannot be one.
+            TargetsRefusedError: There is no such target, nothing to split it by, or a part's unit has a target already.
+        """
+        cascades: list[Cascade] = []
+
+        def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
+            found = cascade(tree, targets, unit, to_level=to_level, by=by, issuer=issuer, target_id=target_id)
+            cascades.append(found)
+            return decide_targets(
+                tree,
+                targets,
+                found.rows,
+                issuer=parts_issuer or issuer,
+                basis=basis,
+                actor=actor,
+                new_id=self._new_id,
+                part_of=found.target.id,
+            )
+
+        recorded = self._record_targets(decide, 0, (), dry_run=dry_run)
+        found = cascades[-1]
+        return found, msgspec.structs.replace(
+            recorded,
+            unchanged=len(found.rows) - recorded.recorded,
+            not_available=tuple(one.code for one in found.without),
+        )
+
+    def withdraw_targets(
+        self,
+        ids: Sequence[UUID],
+        *,
+        reason: str,
+        parts: bool = False,
+        actor: str = "local",
+        dry_run: bool = False,
+    ) -> TargetsRecorded:
+        """Take targets back, all of them or none.
+
+        Args:
+            parts: Take back what was cascaded from them as well.
+            dry_run: Decide and tell, but record nothing.
+
+        Raises:
+            InputError: There is no reason.
+            TargetsRefusedError: Names every id that is none, or was taken back before.
+        """
+
+        def decide(_tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
+            return decide_withdrawal(targets, ids, reason=reason, actor=actor, parts=parts)
+
+        return self._record_targets(decide, 0, (), dry_run=dry_run)
+
+    def _record_targets(
+        self,
+        decide: Callable[[UnitTree, Targets], Sequence[TargetEvent]],
+        rows: int,
+        lacking: tuple[str, ...],
+        *,
+        dry_run: bool,
+    ) -> TargetsRecorded:
+        """Record what is decided on the newest tree and targets."""
+        for _ in range(ATTEMPTS_MAX):
+            tree, targets = self.tree(), self.targets()
+            events = decide(tree, targets)
+            if dry_run:
+                return TargetsRecorded(len(events), max(0, rows - len(events)), lacking, 0)
+            if not events:
+                return TargetsRecorded(0, rows, lacking, targets.position)
+            try:
+                with translated():
+                    first, _ = self.recorder.append(_targets_batch(tree, targets, events))
+            except PersistenceError as error:
+                if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
+                    raise
+                continue  # Another keeper was first; decide again on what they made.
+            return TargetsRecorded(len(events), max(0, rows - len(events)), lacking, first + len(events) - 1)
+        raise ContentionError(
+            f"others kept setting targets, or changing units, first, {ATTEMPTS_MAX} times; nothing was recorded"
+        )
+
 
 def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:
     error = NotRecordedError("nothing was recorded, because other reports of this batch were refused")
@@ -483,6 +701,28 @@ def _units_batch(tree: UnitTree, events: Sequence[UnitEvent]) -> Batch:
         [encode(event) for event in events],
         units_seen=tree.version,
     )
+
+
+def _targets_batch(tree: UnitTree, targets: Targets, events: Sequence[TargetEvent]) -> Batch:
+    count = len(events)
+    return Batch(
+        [TARGETS_STREAM] * count,
+        list(range(targets.version + 1, targets.version + 1 + count)),
+        [topic_of(type(event)) for event in events],
+        [encode(event) for event in events],
+        units_seen=tree.version,
+    )
+
+
+def _target_event(entry: Recorded) -> TargetEvent:
+    assert isinstance(entry.event, TargetEvent), entry.position
+    return entry.event
+
+
+def _rows(
+    file: str | Path | Sequence[R], read: Callable[[str], tuple[list[R], list[Fault]]]
+) -> tuple[Sequence[R], Sequence[Fault]]:
+    return read(_read_text(file)) if isinstance(file, str | Path) else (file, ())
 
 
 def _unit_event(entry: Recorded) -> UnitEvent:

@@ -44,6 +44,8 @@ ACTOR_CHARACTERS_MAX = 64
 UNIT_CHARACTERS_MAX = 32
 TEAM_CHARACTERS_MAX = 64
 NOTE_CHARACTERS_MAX = 500
+OPERATOR_TEXT_CHARACTERS_MAX = 200
+"""Of an issuer, a source, a reason of a withdrawal."""
 
 VERSION_MAX = 1_000_000
 """More entries than any dossier will have."""
@@ -187,6 +189,13 @@ def _check_own_number(command: Command) -> None:
     for name in _TEXT_FIELDS:
         if command.citizen in _digits(getattr(command, name, "")):
             raise PersonalNumberError(name)
+
+
+def check_text(name: str, text: str, characters_max: int = OPERATOR_TEXT_CHARACTERS_MAX) -> None:
+    """Raise InputError unless an operator's text is one line that is not empty and holds no 12-digit number."""
+    if not text:
+        raise FieldMissingError(name)
+    _line(name, text, characters_max)
 
 
 def _line(name: str, text: str, characters_max: int) -> bool:

@@ -50,6 +50,7 @@ LedgerError                     refused; nothing was recorded for it
 │       ├── NothingChangesError         nothing_changes
 │       ├── NothingToConfirmError       nothing_to_confirm
 │       └── SameOfficerError            same_officer
+├── TargetsRefusedError         targets_refused
 ├── KeyConflictError            key_conflict
 ├── NotRecordedError            not_recorded
 ├── NotFoundError               no such thing
@@ -286,6 +287,16 @@ class AlreadyWithdrawnError(UnitError):
         super().__init__(f"the reorganisation {reorganisation} was withdrawn at position {position} already")
         self.reorganisation = reorganisation
         self.position = position
+
+
+class TargetsRefusedError(LedgerError):
+    """Targets or denominators were refused, all of them; everything that is wrong is named."""
+
+    code = "targets_refused"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
 
 
 class StateError(LedgerError):

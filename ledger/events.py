@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.target_events import TargetEvent
 from ledger.unit_events import UnitEvent
 
 State = Literal["collected", "approved", "rejected", "notified", "withdrawn", "activated", "locked"]
@@ -288,14 +289,14 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
 AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
 AnyCorrection = Voided | Reassigned | Amended | Confirmed
 AnyDossierEvent = AnyStep | AnyCorrection
-AnyEvent = AnyDossierEvent | UnitEvent
+AnyEvent = AnyDossierEvent | UnitEvent | TargetEvent
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event in its stream. The names are those of eventsourcing's DomainEventProtocol."""
 
     originator_id: UUID
-    """The dossier, or ``UNITS_STREAM``."""
+    """The dossier, or ``UNITS_STREAM``, or ``TARGETS_STREAM``."""
     originator_version: int
     """The event's number within its stream, from 1, without gaps."""
     event: AnyEvent

@@ -27,6 +27,7 @@ from ledger.events import (
     Step,
     Unlocked,
 )
+from ledger.target_events import TargetEvent
 from ledger.unit_events import UnitEvent
 from ledger.units import allocation_id
 from projections.errors import PoisonEventError
@@ -117,7 +118,7 @@ def fold(entries: Iterable[Recorded]) -> Folded:
                 _count(deltas, entry.position, event, recorded_on)
             elif isinstance(event, Correction):
                 _correct(deltas, entry.position, event, recorded_on)
-            elif not isinstance(event, UnitEvent):
+            elif not isinstance(event, UnitEvent | TargetEvent):
                 assert_never(event)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.

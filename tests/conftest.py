@@ -29,6 +29,9 @@ from ledger.events import Step
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
+from ledger.target_events import TARGETS_STREAM, TargetEvent
+from ledger.targets import Targets
+from ledger.targets import grow as grow_targets
 from ledger.unit_events import UNITS_STREAM, UnitEvent
 from ledger.units import UnitTree, grow
 from tests.projections import by_hand
@@ -259,6 +262,7 @@ def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
     units = streams.pop(UNITS_STREAM, [])
     assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), len(units))] == heads
     tree = grow(UnitTree(), list(enumerate(units, 1)))
+    grow_targets(Targets(), list(enumerate(streams.pop(TARGETS_STREAM, []), 1)))
     for stream, events in streams.items():
         assert_lawful(stream, events, tree)
 
@@ -314,7 +318,7 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
     standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
-        assert not isinstance(event, UnitEvent), where
+        assert not isinstance(event, UnitEvent | TargetEvent), where
         assert event.key not in keys, where
         keys.add(event.key)
         entries.append({**json.loads(encode(event)), "type": event.TYPE})

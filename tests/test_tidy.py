@@ -44,6 +44,8 @@ def test_imports_fall_one_way(path):
         "commands",
         "reports",
         "unit_events",
+        "target_events",
+        *(f"targets/{path.stem}" for path in (ROOT / "ledger" / "targets").glob("*.py")),
         *(f"units/{path.stem}" for path in (ROOT / "ledger" / "units").glob("*.py")),
         "history",
         "business_time",

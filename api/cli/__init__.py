@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli import demo, operation, reading, reasons, recording, units
+from api.cli import demo, operation, reading, reasons, recording, targets, units
 from api.cli.common import VERSION, global_options
 
 
@@ -27,6 +27,8 @@ for _command in (
     operation.serve,
     operation.migrate,
     units.units,
+    targets.denominators,
+    targets.targets,
     reasons.reasons,
     recording.simulate,
     recording.import_,

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 from uuid import UUID
@@ -45,6 +46,7 @@ from ledger.store import (
     sqlstate_of,
     translated,
 )
+from ledger.target_events import DenominatorSet, TargetSet, TargetWithdrawn
 from tests.conftest import check_ledger
 from tests.ledger.reports import VIETNAM, a_life, collect
 
@@ -359,6 +361,57 @@ FROZEN = [
         '{"type":"unit.opened.v1","unit_id":"0192f000-0000-7000-8000-00000000000b","code":"14758",'
         '"name":"Phường Đông Thọ","level":"commune","parent_id":"0192f000-0000-7000-8000-00000000000a",'
         '"valid_from":"2021-01-01","decree":"NQ 1238/NQ-UBTVQH15","actor":"op1"}'.encode(),
+    ),
+    (
+        DenominatorSet(
+            unit_id=THERE,
+            name="eligible",
+            value=2068,
+            from_day=date(2024, 10, 1),
+            source="C06, 30 Sep 2024",
+            actor="op1",
+        ),
+        b'{"type":"denominator.set.v1","unit_id":"0192f000-0000-7000-8000-00000000000b","name":"eligible",'
+        b'"value":2068,"from_day":"2024-10-01","source":"C06, 30 Sep 2024","actor":"op1"}',
+    ),
+    (
+        TargetSet(
+            target_id=HERE,
+            unit_id=THERE,
+            measure="activated",
+            level=2,
+            percent=Decimal("12.5"),
+            denominator="eligible",
+            from_day=date(2024, 10, 1),
+            deadline=date(2024, 12, 31),
+            issuer="Bộ Công an",
+            basis="KH 01",
+            part_of=THERE,
+            actor="op1",
+        ),
+        '{"type":"target.set.v1","target_id":"0192f000-0000-7000-8000-00000000000a",'
+        '"unit_id":"0192f000-0000-7000-8000-00000000000b","measure":"activated","level":2,"percent":"12.5",'
+        '"denominator":"eligible","from_day":"2024-10-01","deadline":"2024-12-31","issuer":"Bộ Công an",'
+        '"basis":"KH 01","part_of":"0192f000-0000-7000-8000-00000000000b","actor":"op1"}'.encode(),
+    ),
+    (
+        TargetSet(
+            target_id=HERE,
+            unit_id=THERE,
+            measure="collected",
+            number=500,
+            from_day=date(2024, 10, 1),
+            deadline=date(2024, 12, 31),
+            issuer="x",
+        ),
+        b'{"type":"target.set.v1","target_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"unit_id":"0192f000-0000-7000-8000-00000000000b","measure":"collected","number":500,'
+        b'"from_day":"2024-10-01","deadline":"2024-12-31","issuer":"x"}',
+    ),
+    (
+        TargetWithdrawn(target_id=HERE, reason="replaced", actor="op1"),
+        b'{"type":"target.withdrawn.v1","target_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"reason":"replaced","actor":"op1"}',
     ),
 ]
 

@@ -102,7 +102,7 @@ def count(rows: Iterable[Row]) -> Counts:
     counts: Counts = Counter()
     streams: dict[object, list[dict]] = {}
     for _, stream, topic, state in rows:
-        if not topic.startswith("unit."):
+        if topic.startswith(("dossier.", "entry.")):
             streams.setdefault(stream, []).append({**json.loads(state), "type": topic.split(".")[1]})
     for entries in streams.values():
         for level in (1, 2):

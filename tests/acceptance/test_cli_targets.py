@@ -1,0 +1,151 @@
+"""Denominators and targets as people and scripts set them: a process, its output and its exit status."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_cli import answer, ledger
+from tests.conftest import temporary_home
+
+HEADER = "unit,measure,level,number,percent,denominator,from,deadline"
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A home with the units of July 2025, their population, and a target of the province."""
+    with temporary_home() as home:
+        for arguments in (
+            ("units", "load", "units_2025.csv", "--valid-from", "2025-07-01"),
+            (
+                *("denominators", "load", "population_2025_communes.csv", "--name", "residents"),
+                *("--from", "2025-07-01", "--source", "README"),
+            ),
+            (
+                "targets",
+                "load",
+                written(home, "38,activated,2,100000,,,2025-07-01,2025-12-31"),
+                "--issuer",
+                "Bộ",
+            ),
+        ):
+            done = ledger(*arguments, home=home)
+            assert (0, "") == (done.returncode, done.stderr), arguments
+        yield home
+        assert 0 == ledger("stop", home=home).returncode
+
+
+def written(folder: Path, *lines: str) -> Path:
+    path = folder / "targets.csv"
+    path.write_text("\n".join((HEADER, *lines, "")), encoding="utf-8")
+    return path
+
+
+def rows(*arguments: str | Path, home: Path) -> list[dict]:
+    return answer(ledger(*arguments, "--format", "json", home=home))["rows"]
+
+
+def test_what_is_not_available_is_named(home):
+    """The eight values that are corrupt at the source; the second time nothing changes."""
+    done = ledger(
+        *("denominators", "load", "population_2025_communes.csv", "--name", "residents"),
+        *("--from", "2025-07-01", "--source", "README"),
+        home=home,
+    )
+    assert (
+        "denominators set: 0; unchanged: 166; not available: "
+        "15361, 15409, 15634, 15661, 16144, 16540, 16597, 16624\n" == done.stdout
+    )
+
+
+def test_denominators_are_listed_as_of_a_day(home):
+    listed = rows("denominators", "list", "--on", "2025-12-31", home=home)
+    assert 166 == len(listed)
+    assert {"14758": 63166, "15361": None} == {
+        row["code"]: row["value"] for row in listed if row["code"] in ("14758", "15361")
+    }
+    assert [] == rows("denominators", "list", "--on", "2025-06-30", home=home)
+    assert [] == rows("denominators", "list", "--on", "2025-12-31", "--name", "eligible", home=home)
+    assert [] == rows("denominators", "list", "--on", "2025-12-31", "--at", "167", home=home)
+
+
+def test_a_file_is_refused_whole_and_every_line_is_named(home):
+    file = written(
+        home,
+        "14758,activated,2,5,,,2025-07-01,",
+        "14797,activated,2,,50,,2025-07-01,2025-12-31",
+        "14812,activated,2,5,,,2025-07-01,2025-12-31",
+        "99999,activated,2,5,,,2025-07-01,2025-12-31",
+        "38,activated,2,5,,,2025-12-31,2026-12-31",
+    )
+    done = ledger("targets", "load", file, "--issuer", "Bộ", "--format", "json", home=home)
+    told = answer(done, 1)
+    assert "targets_refused" == told["error"]
+    assert ["line 2", "line 3", "line 5", "line 6"] == [
+        fault[:6] for fault in told["detail"].split("; ") if "line " in fault[:5]
+    ]
+    assert 1 == len(rows("targets", "list", home=home))
+
+
+def test_a_target_is_handed_down_listed_and_withdrawn(home):
+    """The parts add up; whose population is not available gets none."""
+    down = (
+        "targets",
+        "cascade",
+        "--unit",
+        "38",
+        "--to-level",
+        "commune",
+        "--by",
+        "residents",
+        "--issuer",
+        "Bộ",
+        "--as",
+        "Tỉnh",
+    )
+    tried = answer(ledger(*down, "--dry-run", "--format", "json", home=home))
+    assert (158, 0) == (tried["recorded"], tried["position"])
+    done = answer(ledger(*down, "--format", "json", home=home))
+    assert tried["parts"] == done["parts"]
+    assert 100_000 == done["whole"] == sum(part["number"] for part in done["parts"])
+    assert 8 == len(done["not_available"])
+
+    listed = ledger("targets", "list", "--issuer", "Tỉnh", "--format", "csv", home=home)
+    lines = list(csv.DictReader(io.StringIO(listed.stdout)))
+    assert 158 == len(lines)
+    assert {done["target_id"]} == {line["part_of"] for line in lines}
+
+    drop = ("targets", "withdraw", "--issuer", "Tỉnh", "--deadline", "2025-12-31", "--reason", "replaced")
+    assert "targets withdrawn: 158\n" == ledger(*drop, home=home).stdout
+    assert [] == rows("targets", "list", "--issuer", "Tỉnh", home=home)
+    assert 158 == len(rows("targets", "list", "--issuer", "Tỉnh", "--all", home=home))
+    assert 158 == len(rows("targets", "list", "--issuer", "Tỉnh", "--at", str(done["position"]), home=home))
+    again = ledger("targets", "withdraw", lines[0]["id"], "--reason", "x", "--format", "json", home=home)
+    assert "was withdrawn at position" in answer(again, 1)["detail"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["denominators", "load", "x.csv", "--name", "eligible", "--from", "2025-07-01"],
+        ["targets", "load", "x.csv"],
+        ["targets", "withdraw", "--reason", "x"],
+        ["targets", "withdraw", "not-an-id", "--reason", "x"],
+        ["targets", "withdraw", "--issuer", "Bộ", "--reason", "x"],
+    ],
+)
+def test_wrong_use_exits_2(home, arguments):
+    done = ledger(*arguments, home=home)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "Traceback" not in done.stderr
+
+
+def test_tables_show_what_there_is(home):
+    """Columns that are empty everywhere only widen them; programs get each."""
+    shown = ledger("targets", "list", home=home).stdout
+    assert "Tỉnh Thanh Hóa" in shown
+    assert "percent" not in shown
+    assert "percent" in json.dumps(rows("targets", "list", home=home))
