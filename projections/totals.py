@@ -421,9 +421,10 @@ def _answer(
     bys = query.bys
     counted: dict[tuple[Any, ...], Counts] = {row[: len(bys)]: row[2:] for row in found if any(row[2:])}
     units = next((index for index, by in enumerate(bys) if by in BY_UNITS), None)
+    names = ["unit" if by in BY_UNITS else by for by in bys]
     told = list(counted.items()) if units is None else _by_units(units, rows, counted, alone=len(bys) == 1)
     answers = [
-        {**dict(zip(bys, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
+        {**dict(zip(names, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
         for key, counts in told
     ]
     sums = {measure: sum(counts[index] for _, counts in told) for index, measure in enumerate(MEASURES)}

@@ -91,7 +91,7 @@ def tell_totals(output: Output, answer: TotalsAnswer, bys: Sequence[By]) -> None
     columns: list[list[Any]] = []
     for by in bys:
         if by in BY_UNITS:
-            names, values = _unit_columns(output, [row[by] for row in answer.rows])
+            names, values = _unit_columns(output, [row["unit"] for row in answer.rows])
             keys += names
             columns += values
         else:

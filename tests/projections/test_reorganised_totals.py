@@ -1,0 +1,217 @@
+"""Totals over the three real changes of Thanh Hoá in 2025: as they were, restated, and what nobody has decided."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from importlib.resources import files
+from itertools import product
+
+import pytest
+
+from ledger import Ledger
+from ledger.errors import FieldInvalidError
+from ledger.units import read_merges, read_units
+from ledger.units.commands import AbolishUnits, MergeUnits, Reorganise, WithdrawReorganisation
+from projections import Totals, TotalsQuery
+from tests.projections.test_totals import Desk
+
+DAYS = {
+    "2024": datetime.fromisoformat("2024-12-09T09:00:00+07:00"),
+    "2025": datetime.fromisoformat("2025-02-03T09:00:00+07:00"),
+    "no districts": datetime.fromisoformat("2025-04-07T09:00:00+07:00"),
+    "166": datetime.fromisoformat("2025-07-07T09:00:00+07:00"),
+}
+FIRST = Reorganise(
+    effective=date(2025, 1, 1),
+    decree="NQ 1238/NQ-UBTVQH15",
+    tree=tuple(read_units((files("ledger") / "data" / "units_2025-01-01.csv").read_text("utf-8"))),
+    merges=tuple(read_merges((files("ledger") / "data" / "merge_2025-01-01.csv").read_text("utf-8"))),
+)
+SECOND = AbolishUnits(effective=date(2025, 3, 1), decree="Bộ Công an", level="district")
+THIRD = Reorganise(
+    effective=date(2025, 7, 1),
+    decree="NQ 1686/NQ-UBTVQH15",
+    tree=tuple(read_units((files("ledger") / "data" / "units_2025.csv").read_text("utf-8"))),
+    merges=tuple(read_merges((files("ledger") / "data" / "merge_2025.csv").read_text("utf-8"))),
+)
+
+
+@pytest.fixture
+def now(clock) -> None:
+    clock.now = datetime.fromisoformat("2025-08-01T12:00:00+07:00")
+
+
+@pytest.fixture
+def desk(ledger: Ledger, now: None) -> Iterator[Desk]:
+    del now
+    desk = Desk(ledger)
+    ledger.change_units(FIRST)
+    ledger.change_units(SECOND)
+    ledger.change_units(THIRD)
+    for unit, day, number in (
+        ("14755", "2024", 3),  # Hàm Rồng, which all of it became Hàm Rồng, code 14758, in July.
+        ("14758", "2024", 2),  # Đông Thọ, split over two new wards in July.
+        ("16378", "2024", 4),  # Rừng Thông, of the district Đông Sơn, which joined the city in January.
+        ("15217", "2024", 1),  # Thạch Đồng, absorbed in January by nobody knows whom.
+        ("405", "2024", 1),  # The district itself.
+        ("16378", "2025", 5),
+        ("380", "2025", 1),
+        ("14755", "no districts", 6),
+        ("14758", "166", 7),
+    ):
+        for _ in range(number):
+            desk.collect(unit, DAYS[day])
+    return desk
+
+
+def collected(totals: Totals, **query) -> dict[str | None, int]:
+    """Return what was collected by the units' codes, without those that have none."""
+    answer = totals.read(TotalsQuery(**query))
+    found = {row["unit"]["code"]: row["collected"] for row in answer.rows if row["collected"]}
+    assert sum(found.values()) == answer.sum["collected"]
+    return found
+
+
+@pytest.mark.usefixtures("desk")
+def test_as_then(totals):
+    """Each day in its own tree: districts until February, communes under the province from March on."""
+    assert {"380": 5, "391": 1, "405": 5} == collected(
+        totals, unit="38", hierarchy="then", to_day=date(2024, 12, 31)
+    )
+    assert {"380": 6} == collected(
+        totals, unit="38", hierarchy="then", from_day=date(2025, 1, 1), to_day=date(2025, 2, 28)
+    )
+    assert {"14755": 6, "14758": 7} == collected(
+        totals, unit="38", hierarchy="then", from_day=date(2025, 3, 1)
+    )
+    assert {"380": 11, "391": 1, "405": 5, "14755": 6, "14758": 7} == collected(
+        totals, unit="38", hierarchy="then"
+    )
+
+
+@pytest.mark.usefixtures("desk")
+def test_restated(totals):
+    """At the successors of July; what was split, what nobody knows of, and districts' own work is unallocated."""
+    assert {"14758": 3 + 6 + 7, "16378": 4 + 5, None: 2 + 1 + 1 + 1} == collected(
+        totals, unit="38", hierarchy="now"
+    )
+    assert {"14758": 16} == collected(totals, unit="14758", hierarchy="now")
+    assert {"14758": 16, "16378": 9, None: 5} == collected(totals, unit="38", hierarchy="2025-07-01")
+
+
+@pytest.mark.usefixtures("desk")
+def test_restated_to_any_day(totals):
+    """Also backwards: what was recorded at a unit of July counts, before it, where all its people came from."""
+    # The seven of July's Hàm Rồng came from several wards of one district, so they are nobody's under it.
+    assert {"380": 3 + 2 + 4 + 5 + 1 + 6 + 7, "391": 1, None: 1} == collected(
+        totals, unit="38", hierarchy="2025-02-28"
+    )
+    assert {"14755": 9, "14758": 2, "16378": 9, "380": 1, None: 7} == collected(
+        totals, unit="380", hierarchy="2025-02-28"
+    )
+    assert {"380": 3 + 2 + 1 + 6 + 7, "391": 1, "405": 10} == collected(
+        totals, unit="38", hierarchy="2024-12-31"
+    )
+
+
+@pytest.mark.usefixtures("desk")
+def test_by_level_of_the_tree(totals):
+    """All communes of the province at once; what counts above them has rows of its own."""
+    assert {"14755": 3, "14758": 2, "16378": 4, "15217": 1, "405": 1} == collected(
+        totals, unit="38", by="commune", to_day=date(2024, 12, 31)
+    )
+
+
+def test_an_operator_decides(desk, totals):
+    """Whom the absorbed commune belongs to; as then nothing changes."""
+    then = collected(totals, unit="38", hierarchy="then")
+    desk.ledger.change_units(
+        MergeUnits(units=("15217",), into="15214", effective=date(2025, 1, 1), decree="operator")
+    )
+    heir = desk.ledger.tree().resolve("15214", date(2025, 1, 1))
+
+    assert then == collected(totals, unit="38", hierarchy="then")
+    assert 1 == collected(totals, unit="391", hierarchy="2025-01-01")[heir.code]
+    assert 4 == collected(totals, unit="38", hierarchy="now")[None]
+
+
+QUESTIONS = [
+    {"unit": unit, "by": by, "hierarchy": hierarchy}
+    for unit, by, hierarchy in product(
+        ("38", None),
+        ("unit", "commune", "month", ("level", "week")),
+        ("then", "2024-12-31", "2025-02-28", "2025-06-30"),
+    )
+]
+
+
+@pytest.mark.usefixtures("now")
+def test_recorded_late(ledger, totals):
+    """A decree that comes months late changes nothing before its day, and everything at once from then on."""
+    desk = Desk(ledger)
+    for unit, day in product(("14755", "14758", "405", "16378"), ("2024", "2025", "166")):
+        desk.collect(unit, DAYS[day])
+    # What waits is bound by no days, so only what has happened is compared.
+    questions = [
+        {"unit": unit, "by": by, "hierarchy": hierarchy, "to_day": date(2024, 12, 31)}
+        for unit, by, hierarchy in product(("38", "380"), ("unit", "commune"), ("then", "2024-12-31"))
+    ]
+    before = [collected(totals, **question) for question in questions]
+    for change in (FIRST, SECOND, THIRD):
+        ledger.change_units(change)
+
+    assert before == [collected(totals, **question) for question in questions]
+    # What was recorded meanwhile at units that were no more counts at their successors, if there is one.
+    found = collected(totals, unit="38", hierarchy="then", from_day=date(2025, 7, 1))
+    assert {"14758": 1, "16378": 1, None: 2} == found
+
+
+def test_withdrawn(desk, totals):
+    """As if it had never been: every number is what it was; and what was recorded meanwhile is not lost."""
+    ledger = desk.ledger
+    before = [totals.read(TotalsQuery(**question)) for question in QUESTIONS]
+    change = ledger.change_units(AbolishUnits(effective=date(2025, 7, 15), decree="by mistake", unit="16378"))
+    assert before != [totals.read(TotalsQuery(**question)) for question in QUESTIONS]
+    ledger.change_units(WithdrawReorganisation(reorganisation=change.plan.reorganisation, reason="a mistake"))
+
+    after = [totals.read(TotalsQuery(**question)) for question in QUESTIONS]
+    assert [(answer.rows, answer.sum) for answer in before] == [(answer.rows, answer.sum) for answer in after]
+    [third] = [one for one in ledger.tree().reorganisations.values() if one.effective == THIRD.effective]
+    total = totals.read(TotalsQuery()).sum
+    ledger.change_units(
+        WithdrawReorganisation(reorganisation=third.id, reason="the Assembly changed its mind")
+    )
+    restated = collected(totals, unit="38", hierarchy="now")
+    assert total == totals.read(TotalsQuery()).sum
+    # The seven of July came from several communes, which are under the province now.
+    assert {"14755": 9, "14758": 2, "16378": 9, None: 1 + 1 + 1 + 7} == restated
+
+
+def test_a_position_has_one_answer_for_ever(desk, totals):
+    """Whatever is recorded later, and whatever becomes of the units: the tree too is that of the position."""
+    ledger = desk.ledger
+    position = ledger.head().position
+    asked = [{**question, "position": position} for question in QUESTIONS]
+    asked += [
+        {"by": by, "position": position, "hierarchy": "now"} for by in ("unit", "place", ("actor", "day"))
+    ]
+    before = [totals.read(TotalsQuery(**question)) for question in asked]
+    desk.collect("14758", DAYS["166"])
+    for one in list(ledger.tree().reorganisations.values())[::-1]:
+        ledger.change_units(WithdrawReorganisation(reorganisation=one.id, reason="all of it"))
+    desk.collect("14755", DAYS["2024"])
+    totals.catch_up()
+
+    assert before == [totals.read(TotalsQuery(**question)) for question in asked]
+
+
+def test_positions_and_times_that_are_not(ledger, totals, clock):
+    """The ledger tells only what it knew: neither positions nor times to come."""
+    head = ledger.head()
+    with pytest.raises(FieldInvalidError, match=f"the ledger ends at position {head.position}"):
+        totals.read(TotalsQuery(position=head.position + 1))
+    for known_at in (clock.now, datetime.fromisoformat("2999-01-01T00:00:00+07:00")):
+        with pytest.raises(FieldInvalidError, match="10 s ago at least"):
+            totals.read(TotalsQuery(known_at=known_at))
+    with pytest.raises(FieldInvalidError, match="one of them"):
+        totals.read(TotalsQuery(known_at=clock.now, position=1))
+    assert 0 == totals.read(TotalsQuery(position=0)).sum["collected"]
