@@ -10,7 +10,7 @@ from ledger.database import Database
 from ledger.errors import KeyFileError, StoreNotReadyError
 from ledger.identities import read_key_file
 from ledger.migrations import LOG, check_migrated, connect
-from projections import COMPONENTS
+from projections import COMPONENTS, NAMES
 from projections.errors import PositionLostError
 
 _TABLES = ("head", "events", "citizens", "key_check", "projections")
@@ -91,7 +91,7 @@ def _read_projections(
             "SELECT name, position, error, size - position FROM {projections}, {head} ORDER BY name"
         ).format(**names)
     ).fetchall()
-    lost = {component.name for component in COMPONENTS} - {name for name, *_ in rows}
+    lost = {*NAMES} - {name for name, *_ in rows}
     problems.extend(str(PositionLostError(name)) for name in sorted(lost))
     for name, position, error, lag in rows:
         if name.endswith(".rebuild"):

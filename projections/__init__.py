@@ -1,6 +1,6 @@
 """The read side: followers of the log, their tables, and the questions they answer."""
 
-from projections.components import COMPONENTS
+from projections.components import COMPONENTS, NAMES
 from projections.errors import (
     NotCaughtUpError,
     PositionLostError,
@@ -15,6 +15,7 @@ from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
 
 __all__ = [
     "COMPONENTS",
+    "NAMES",
     "NotCaughtUpError",
     "Overdue",
     "OverdueAnswer",

@@ -9,8 +9,8 @@ from psycopg.sql import Composed
 
 from ledger import Ledger, sql
 from ledger.store import translated
+from projections.components import NAMES
 from projections.errors import PositionLostError
-from projections.unit_totals import NAME
 
 _QUERIES = sql.load("projections.sql", "tracking.sql")
 
@@ -36,10 +36,19 @@ def status(ledger: Ledger) -> list[ProjectionStatus]:
     Raises:
         UnavailableError: The database cannot be reached.
     """
-    [(position, head, error, lag_seconds)] = ask(ledger, _QUERIES["status"], {"name": NAME})
-    if position is None:
-        position, error = 0, str(PositionLostError(NAME))
-    return [ProjectionStatus(NAME, position, head, head - position, lag_seconds, error)]
+    return [
+        ProjectionStatus(
+            name,
+            position,
+            head,
+            head - position,
+            lag_seconds,
+            str(PositionLostError(name)) if lost else error,
+        )
+        for name, lost, position, head, error, lag_seconds in ask(
+            ledger, _QUERIES["status"], {"names": list(NAMES)}
+        )
+    ]
 
 
 def ask(

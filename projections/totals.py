@@ -140,7 +140,7 @@ class Totals:
 
     def catch_up(self) -> int:
         """Count every event that the log has now; return the position reached. Raise UnavailableError if it cannot."""
-        return catch_up(self._ledger.database)
+        return catch_up(self._ledger.database, [NAME])
 
     def read(
         self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS

@@ -31,6 +31,7 @@ from ledger.target_events import TargetEvent
 from ledger.unit_events import UnitEvent
 from ledger.units import allocation_id
 from projections.errors import PoisonEventError
+from projections.tables import Tables
 
 NAME = "unit_totals"
 
@@ -242,21 +243,20 @@ def _day_and_shift(instant: datetime) -> tuple[date, str]:
     return local.date(), shift_of(local)
 
 
-class UnitTotalsTables:
+class UnitTotalsTables(Tables):
     """The deltas and their sums by day and by month, live or being rebuilt beside them."""
 
-    def __init__(self, *, rebuild: bool = False) -> None:
-        suffix = "_rebuild" if rebuild else ""
-        tables = ("month", "day", "deltas")
-        names = {table: Identifier(f"unit_totals_{table}{suffix}") for table in tables}
-        live = {f"live_{table}": Identifier(f"unit_totals_{table}") for table in tables}
-        self._names = {**names, **live}
-        self.tracking = f"{NAME}.rebuild" if rebuild else NAME
-        self._add = self.query("add")
-        self._copy = self.query("copy")
+    NAME = NAME
+    LIVE = ("unit_totals_month", "unit_totals_day", "unit_totals_deltas")
 
-    def query(self, name: str) -> Composed:
-        return SQL(_QUERIES[name]).format(**self._names)
+    def __init__(self, *, rebuild: bool = False) -> None:
+        super().__init__(rebuild=rebuild)
+        names = {live.removeprefix("unit_totals_"): Identifier(own) for live, own in self.names.items()}
+        self._add: Composed = SQL(_QUERIES["add"]).format(**names)
+        self._copy: Composed = SQL(_QUERIES["copy"]).format(**names)
+
+    def fold(self, entries: Iterable[Recorded]) -> Folded:
+        return fold(entries)
 
     def add(self, cursor: Cursor[Any], folded: Folded) -> None:
         """Add what a stretch of the log makes, in the caller's transaction."""

@@ -21,6 +21,7 @@ from ledger.errors import StoreNotReadyError
 from ledger.identities import KEY_FILE_NAME
 from ledger.migrations import LOG
 from projections import COMPONENTS, Totals, catch_up, open_totals
+from projections.unit_totals import NAME as UNIT_TOTALS
 
 VERSION = version("activation-ledger")
 REFUSED, WRONG_USE, NOT_AVAILABLE = 1, 2, 3
@@ -187,7 +188,7 @@ class Context(msgspec.Struct):
         with self.ledger() as ledger:
             totals = open_totals(ledger)
             with self.output.progress("counting", "events") as progress:
-                catch_up(ledger.database, on_progress=progress)
+                catch_up(ledger.database, [UNIT_TOTALS], on_progress=progress)
             yield ledger, totals
 
 

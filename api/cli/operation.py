@@ -7,8 +7,8 @@ from api.cli.output import note
 from api.doctor import examine
 from api.server import ServeSettings, serve_api
 from ledger.embedded import EmbeddedPostgres
-from projections import open_totals
-from projections import rebuild as rebuild_projection
+from projections import NAMES, open_totals
+from projections import rebuild as rebuild_projections
 
 
 @command("serve")
@@ -70,15 +70,20 @@ def migrate(context: Context) -> None:
 
 
 @command("rebuild")
-@click.argument("projection", type=click.Choice(["unit_totals"]), default="unit_totals")
-def rebuild(context: Context, projection: str) -> None:
-    """Count the whole log again beside the live tables, then swap; readers notice nothing."""
+@click.argument("projection", type=click.Choice(NAMES), required=False)
+def rebuild(context: Context, projection: str | None) -> None:
+    """Count the whole log again beside the live tables, then swap; readers notice nothing.
+
+    Without a PROJECTION all of them, which read the log once.
+    """
+    names = [projection] if projection else [*NAMES]
     with context.ledger() as ledger:
         open_totals(ledger)
         with context.output.progress("rebuilding", "events") as progress:
-            position = rebuild_projection(ledger.database, on_progress=progress)
+            position = rebuild_projections(ledger.database, names, on_progress=progress)
     context.output.answer(
-        f"{projection} rebuilt up to position {position:,}", {"projection": projection, "position": position}
+        f"{', '.join(names)} rebuilt up to position {position:,}",
+        {"projections": names, "position": position},
     )
 
 

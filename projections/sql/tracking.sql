@@ -35,7 +35,7 @@ WHERE name = %(name)s
 
 -- status --
 -- The oldest event that is not counted has waited since it was recorded, by the clock that stamped it.
-SELECT position, head.size, error,
+SELECT wanted.name, position IS NULL, coalesce(position, 0), head.size, error,
        greatest(0, extract(epoch FROM clock_timestamp() - (
            SELECT events.recorded_at
            FROM events
@@ -44,7 +44,9 @@ SELECT position, head.size, error,
            LIMIT 1
        )))::float8
 FROM head
-LEFT JOIN projections ON name = %(name)s;
+CROSS JOIN unnest(%(names)s::text[]) WITH ORDINALITY AS wanted (name, place)
+LEFT JOIN projections ON projections.name = wanted.name
+ORDER BY place;
 
 -- position --
 SELECT position
@@ -54,3 +56,88 @@ WHERE name = %(name)s;
 -- head --
 SELECT size
 FROM head;
+
+-- positions --
+SELECT name, position
+FROM projections;
+
+-- create_rebuild --
+-- LIKE leaves out what a table says of its pages.
+DROP TABLE IF EXISTS {new};
+CREATE TABLE {new} (LIKE {live} INCLUDING ALL);
+DO $$
+DECLARE
+    settings text;
+BEGIN
+    SELECT array_to_string(reloptions, ', ') INTO settings FROM pg_class WHERE oid = '{live}'::regclass;
+    IF settings IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %s SET (%s)', '{new}', settings);
+    END IF;
+END
+$$;
+
+-- begin_rebuild --
+INSERT INTO projections (name, position, recorded_at)
+VALUES (%(tracking)s, 0, '1970-01-01 00:00:00+00')
+ON CONFLICT (name) DO UPDATE
+SET position    = excluded.position,
+    recorded_at = excluded.recorded_at,
+    error       = NULL;
+
+-- analyze --
+-- A table that is new is one that PostgreSQL knows nothing about, for minutes.
+ANALYZE {new};
+
+-- lock_live --
+-- With the live tracking row locked: readers see the old tables or the new ones. While this waits for a reader,
+-- all others wait behind it: so it gives up soon (55P03), to be tried again.
+SET LOCAL lock_timeout = '200ms';
+LOCK TABLE {live};
+
+-- replace --
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    -- Who may do what is the operator's to say, also of single columns.
+    FOR statement IN
+        SELECT format(
+            'GRANT %s%s ON %s TO %s%s',
+            privilege_type,
+            '(' || quote_ident(attname) || ')',
+            '{new}',
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END
+        )
+        FROM (
+                 SELECT relacl AS acl, relowner AS owner, NULL::name AS attname
+                 FROM pg_class
+                 WHERE oid = '{live}'::regclass
+                 UNION ALL
+                 SELECT attacl, NULL, attname
+                 FROM pg_attribute
+                 WHERE attrelid = '{live}'::regclass
+             ) AS rights,
+             aclexplode(acl)
+        WHERE grantee IS DISTINCT FROM owner
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+DROP TABLE {live};
+ALTER TABLE {new} RENAME TO {live};
+
+-- end_rebuild --
+WITH rebuilt AS (
+    DELETE FROM projections
+    WHERE name = %(tracking)s
+    RETURNING position, recorded_at
+)
+INSERT INTO projections (name, position, recorded_at)
+SELECT %(name)s, position, recorded_at
+FROM rebuilt
+ON CONFLICT (name) DO UPDATE
+SET position    = excluded.position,
+    recorded_at = excluded.recorded_at,
+    error       = NULL;

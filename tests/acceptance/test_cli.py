@@ -19,6 +19,7 @@ import pytest
 from rich.cells import cell_len
 
 from ledger.embedded import EmbeddedPostgres
+from projections import NAMES
 from tests.conftest import temporary_home
 
 PROGRAM = Path(sys.executable).with_name("ledger")
@@ -456,7 +457,7 @@ class TestOperation:
         assert [] == answer(ledger("migrate", "--format", "json", home=home))["applied"]
         before = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
         rebuilt = answer(ledger("rebuild", "--format", "json", home=home))
-        assert {"projection": "unit_totals", "position": before["position"]} == rebuilt
+        assert {"projections": [*NAMES], "position": before["position"]} == rebuilt
         assert before == answer(ledger("totals", "--unit", "38", "--format", "json", home=home))
         report = answer(ledger("doctor", "--format", "json", home=home))
         assert [] == report["problems"]

@@ -25,6 +25,7 @@ from projections import (
     runner,
     status,
 )
+from projections.unit_totals import UnitTotalsTables
 from tests.projections import by_hand, campaigns
 from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, wait_until
 
@@ -446,7 +447,7 @@ def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):
 def test_prepared_statements_survive(ledger, database):
     """A session that had its statements prepared before the swap reads and writes the new tables after it."""
     with connect(database.as_projector()) as connection:
-        tables = runner.UnitTotalsTables()
+        tables = UnitTotalsTables()
         for number in range(8):
             ledger.record(report(number))
             runner.step(connection, tables)

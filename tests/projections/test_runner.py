@@ -599,7 +599,7 @@ def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
     assert UNITS + 5 == catch_up(database)
     # The old program comes late to say what is no longer true.
     with connect(database.as_projector()) as connection:
-        runner.stop(connection, PoisonEventError(UNITS + 3, ValueError("never heard of it")))
+        runner.stop(connection, "unit_totals", PoisonEventError(UNITS + 3, ValueError("never heard of it")))
 
     assert [None] == [told.error for told in status(ledger)]
     by_hand.check_totals(database, length=5)
