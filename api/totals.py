@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -85,6 +85,12 @@ class TotalsController(Controller):
             Attribution,
             QueryParameter(description="At the unit whose work it is, or where the citizen lives."),
         ] = "acting",
+        compare: Annotated[
+            Literal["previous"] | None,
+            QueryParameter(
+                description="Beside it the period before: as many days, or months where from and to are whole months."
+            ),
+        ] = None,
         position: Annotated[
             int | None, QueryParameter(ge=0, description="Only what the ledger knew at this position.")
         ] = None,
@@ -107,6 +113,7 @@ class TotalsController(Controller):
             to_day=to_day,
             hierarchy=hierarchy,
             attribution=attribution,
+            compare=compare,
             position=position,
             known_at=known_at,
         )

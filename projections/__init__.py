@@ -9,6 +9,7 @@ from projections.errors import (
     RebuildRunningError,
 )
 from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, open_overdue
+from projections.preview import Preview, PreviewRow, preview
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
@@ -21,6 +22,8 @@ __all__ = [
     "OverdueAnswer",
     "OverdueQuery",
     "PositionLostError",
+    "Preview",
+    "PreviewRow",
     "ProjectionStatus",
     "ProjectionStoppedError",
     "RebuildBlockedError",
@@ -33,6 +36,7 @@ __all__ = [
     "catch_up",
     "open_overdue",
     "open_totals",
+    "preview",
     "rebuild",
     "status",
 ]

@@ -92,7 +92,7 @@ class Rows:
         open_shares: dict[UUID, tuple[date, int]] = {}
         allocations = _allocations(self._tree)
         for first, after, on in _spans(self._tree, hierarchy):
-            for leaf, place in _places(on, allocations):
+            for leaf, place in places(on, allocations):
                 bucket = self._bucket_of(on, place)
                 known = open_shares.get(leaf)
                 if known is not None and known[1] != bucket:
@@ -180,10 +180,13 @@ def _spans(tree: UnitTree, hierarchy: Hierarchy) -> Iterator[tuple[date, date, T
         yield first if number else FIRST_DAY, after, TreeOn(tree, first)
 
 
-def _places(on: TreeOn, allocations: Mapping[UUID, tuple[UUID, UUID]]) -> Iterator[tuple[UUID, Place]]:
+def places(
+    on: TreeOn, allocations: Mapping[UUID, tuple[UUID, UUID]] | None = None
+) -> Iterator[tuple[UUID, Place]]:
+    """Yield every leaf that there can be, and where it counts on a day."""
     for unit_id in on.tree.by_id:
         yield unit_id, on.place(unit_id)
-    for leaf, (unit_id, to) in allocations.items():
+    for leaf, (unit_id, to) in (_allocations(on.tree) if allocations is None else allocations).items():
         yield leaf, on.place_allocated(unit_id, to)
 
 

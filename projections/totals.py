@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
+from msgspec.structs import replace
 from psycopg.sql import SQL, Composed
 
 from ledger import Ledger, Unit, UnitTree, sql
@@ -23,7 +24,7 @@ from projections.errors import NotCaughtUpError, PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows
 from projections.runner import catch_up
 from projections.status import ask
-from projections.unit_totals import MEASURES, NAME, as_array
+from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 _TRACKING = sql.load("projections.sql", "tracking.sql")
@@ -104,12 +105,23 @@ class TotalsQuery(msgspec.Struct, frozen=True):
     known_at: datetime | None = None
     """The same by time: the last position that was recorded by then."""
 
+    compare: Literal["previous"] | None = None
+    """Also tell the period before, of as many days; of as many months where whole months are asked for."""
+
     @property
     def bys(self) -> tuple[By, ...]:
         return (self.by,) if isinstance(self.by, str) else self.by
 
 
-class TotalsAnswer(msgspec.Struct, frozen=True):
+class Period(msgspec.Struct, frozen=True, rename={"from_day": "from", "to_day": "to"}):
+    """Days that others are compared with."""
+
+    from_day: date
+    to_day: date
+    sum: dict[str, int]
+
+
+class TotalsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Counts of events at the unit whose work they are.
 
     ``awaiting_*`` are dossiers, per level, that wait now at the collecting unit: the days
@@ -127,6 +139,9 @@ class TotalsAnswer(msgspec.Struct, frozen=True):
     """In which tree it counts: ``then``, each day's own; or that of a day."""
     rows: list[dict[str, Any]]
     sum: dict[str, int]
+    previous: Period | None = None
+    """Where it was asked for, the period before; each row has its counts of it under ``previous``, known at the same
+    position. Only events: what waits is bound by no days."""
 
 
 class Totals:
@@ -161,7 +176,7 @@ class Totals:
         if cut is not None:
             after = max(after or 0, cut[0])
         return self.read_in_tree(
-            lambda tree: self._read(query, tree, cut), at=cut, after=after, wait_seconds=wait_seconds
+            lambda tree: self._read_periods(query, tree, cut), at=cut, after=after, wait_seconds=wait_seconds
         )
 
     def today(self) -> date:
@@ -238,13 +253,30 @@ class Totals:
         found = self._ledger.at(position=query.position, known_at=query.known_at)
         return found.position, found.recorded_at
 
-    def _read(self, query: TotalsQuery, tree: UnitTree, cut: tuple[int, datetime] | None) -> TotalsAnswer:
+    def _read_periods(
+        self, query: TotalsQuery, tree: UnitTree, cut: tuple[int, datetime] | None
+    ) -> TotalsAnswer:
         today = self.today() if cut is None else business_day(cut[1])
         day = query.to_day or today
         if query.hierarchy == "now":
             day = today
         elif query.hierarchy not in (None, "then"):
             day = date.fromisoformat(query.hierarchy)
+        answer = self._read(query, tree, day, cut)
+        if query.compare is None:
+            return answer
+        assert query.from_day is not None
+        assert query.to_day is not None
+        first, last = _period_before(query.from_day, query.to_day)
+        # In the same tree, and as known at the same position: else what is recorded meanwhile would be a difference.
+        before = replace(query, from_day=first, to_day=last)
+        earlier = self._read(before, tree, day, (answer.position, answer.recorded_at))
+        return _beside(answer, earlier, Period(first, last, _events(earlier.sum)), query.bys)
+
+    def _read(
+        self, query: TotalsQuery, tree: UnitTree, day: date, cut: tuple[int, datetime] | None
+    ) -> TotalsAnswer:
+        """Answer for the days of a question; *day* is that of the unit's code and of the rows."""
         hierarchy: Hierarchy = "then" if query.hierarchy == "then" else day
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         by_units = next((by for by in query.bys if by in BY_UNITS), "")
@@ -322,6 +354,14 @@ def _check(query: TotalsQuery) -> None:
                 "hierarchy", f"{shown(query.hierarchy)} is not then, now or a day"
             ) from None
     bys = query.bys
+    if query.compare is not None and (query.from_day is None or query.to_day is None):
+        raise FieldInvalidError(
+            "compare", "a period is compared with the one before: name its days, from and to"
+        )
+    if query.compare is not None and set(bys) & set(BY_DAYS):
+        raise FieldInvalidError(
+            "compare", f"rows by {' and '.join(bys)} have no days in common with the period before"
+        )
     if not 1 <= len(bys) <= BYS_MAX or len(set(bys)) < len(bys):
         raise FieldInvalidError("by", f"name one or two different ones of {', '.join(BYS)}")
     if len(set(bys) & set(BY_UNITS)) > 1 or len(set(bys) & set(BY_DAYS)) > 1:
@@ -421,7 +461,7 @@ def _answer(
     bys = query.bys
     counted: dict[tuple[Any, ...], Counts] = {row[: len(bys)]: row[2:] for row in found if any(row[2:])}
     units = next((index for index, by in enumerate(bys) if by in BY_UNITS), None)
-    names = ["unit" if by in BY_UNITS else by for by in bys]
+    names = _names(bys)
     told = list(counted.items()) if units is None else _by_units(units, rows, counted, alone=len(bys) == 1)
     answers = [
         {**dict(zip(names, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
@@ -443,6 +483,43 @@ def _by_units(
         for key, counts in by_bucket.get(bucket, [((bucket,), [0] * len(MEASURES))] if alone else []):
             told.append(((*key[:units], unit, *key[units + 1 :]), counts))
     return told
+
+
+def _names(bys: Sequence[By]) -> list[str]:
+    """Return what rows call what they are of."""
+    return ["unit" if by in BY_UNITS else by for by in bys]
+
+
+def _period_before(first: date, last: date) -> tuple[date, date]:
+    """Return the days of the period before: as many months where these are whole ones, else as many days."""
+    after = last + timedelta(1)
+    if first.day == after.day == 1:
+        months = 12 * (after.year - first.year) + after.month - first.month
+        year, month = divmod(12 * first.year + first.month - 1 - months, 12)
+        return date(year, month + 1, 1), first - timedelta(1)
+    return first - (after - first), first - timedelta(1)
+
+
+def _beside(answer: TotalsAnswer, earlier: TotalsAnswer, period: Period, bys: Sequence[By]) -> TotalsAnswer:
+    """Return an answer whose rows also have the counts of the period before; what was counted only then has a row too."""
+    names = _names(bys)
+
+    def key(row: Mapping[str, Any]) -> tuple[object, ...]:
+        return tuple(tuple(row[name].values()) if name == "unit" else row[name] for name in names)
+
+    before = {key(row): row for row in earlier.rows}
+    nothing = dict.fromkeys(MEASURES, 0)
+    rows = [row | {"previous": _events(before.pop(key(row), nothing))} for row in answer.rows]
+    rows += [
+        {name: row[name] for name in names} | nothing | {"previous": _events(row)}
+        for row in before.values()
+        if any(row[name] for name in EVENTS)
+    ]
+    return replace(answer, rows=rows, previous=period)
+
+
+def _events(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in EVENTS}
 
 
 def open_totals(ledger: Ledger) -> Totals:

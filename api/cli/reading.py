@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import click
@@ -45,6 +45,11 @@ from projections.unit_totals import MEASURES
     show_default=True,
     help="At the unit whose work it is, or where the citizen lives.",
 )
+@click.option(
+    "--compare",
+    type=click.Choice(["previous"]),
+    help="Beside it the period before: as many days, or months where --from and --to are whole months.",
+)
 @click.option("--position", type=click.IntRange(0), help="Only what the ledger knew at this position.")
 @click.option(
     "--known-at", type=INSTANT, help="Only what the ledger knew then, as 2024-12-09T23:00:00+07:00."
@@ -59,6 +64,7 @@ def totals(
     end: date | None,
     hierarchy: str | None,
     attribution: Attribution,
+    compare: Literal["previous"] | None,
     position: int | None,
     known_at: datetime | None,
 ) -> None:
@@ -74,6 +80,7 @@ def totals(
         to_day=end,
         hierarchy=hierarchy,
         attribution=attribution,
+        compare=compare,
         position=position,
         known_at=known_at,
     )
@@ -97,18 +104,27 @@ def tell_totals(output: Output, answer: TotalsAnswer, bys: Sequence[By]) -> None
         else:
             keys.append(by)
             columns.append(["other days" if row[by] is None else str(row[by]) for row in answer.rows])
-    rows = [
-        [*(column[index] for column in columns), *(row[name] for name in MEASURES)]
-        for index, row in enumerate(answer.rows)
-    ]
+    counts = [dict(row) for row in answer.rows]
+    total = dict(answer.sum)
+    if answer.previous is not None:
+        for told, before in zip(
+            [*counts, total], [*(row["previous"] for row in answer.rows), answer.previous.sum], strict=True
+        ):
+            told.update({f"{name} before": number for name, number in before.items()})
     # What never happened anywhere only widens the table for people; programs get every column.
-    names = [name for name in MEASURES if output.form == "csv" or answer.sum[name] or name in _ALWAYS]
-    chosen = [*range(len(keys)), *(len(keys) + MEASURES.index(name) for name in names)]
+    names = [name for name in MEASURES if output.form == "csv" or total[name] or name in _ALWAYS]
+    names = [each for name in names for each in (name, f"{name} before") if each in total]
+    when = ""
+    if answer.previous is not None:
+        when = f"; before: {answer.previous.from_day} to {answer.previous.to_day}"
     output.rows(
-        f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC{when}",
         [*keys, *names],
-        [[row[index] for index in chosen] for row in rows],
-        total=["total", *[""] * (len(keys) - 1), *(answer.sum[name] for name in names)],
+        [
+            [*(column[index] for column in columns), *(row[name] for name in names)]
+            for index, row in enumerate(counts)
+        ],
+        total=["total", *[""] * (len(keys) - 1), *(total[name] for name in names)],
     )
 
 

@@ -180,6 +180,27 @@ LEFT JOIN (
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 
+-- read_leaves --
+-- Everything that was ever counted, by leaf: what a change of the tree moves.
+SELECT tracked.position, tracked.recorded_at, counted.*
+FROM projections AS tracked
+LEFT JOIN (
+    SELECT leaf_id,
+           sum(collected)::bigint,
+           sum(approved)::bigint,
+           sum(rejected)::bigint,
+           sum(notified)::bigint,
+           sum(activated)::bigint,
+           sum(locked)::bigint,
+           sum(unlocked)::bigint,
+           sum(withdrawn)::bigint,
+           sum(awaiting_approval)::bigint,
+           sum(awaiting_activation)::bigint
+    FROM unit_totals_month
+    GROUP BY leaf_id
+) AS counted ON true
+WHERE tracked.name = 'unit_totals';
+
 -- read_overdue --
 -- What waits stands on the day since when it waits. So what is overdue is all that waits, which the months tell, less what
 -- has waited only since a day after the last one of its time limit: those are the days of some two weeks.

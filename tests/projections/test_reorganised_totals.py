@@ -10,8 +10,8 @@ import pytest
 from ledger import Ledger
 from ledger.errors import FieldInvalidError
 from ledger.units import read_merges, read_units
-from ledger.units.commands import AbolishUnits, MergeUnits, Reorganise, WithdrawReorganisation
-from projections import Totals, TotalsQuery
+from ledger.units.commands import AbolishUnits, MergeUnits, RenameUnit, Reorganise, WithdrawReorganisation
+from projections import Totals, TotalsQuery, preview
 from tests.projections.test_totals import Desk
 
 DAYS = {
@@ -215,3 +215,77 @@ def test_positions_and_times_that_are_not(ledger, totals, clock):
     with pytest.raises(FieldInvalidError, match="one of them"):
         totals.read(TotalsQuery(known_at=clock.now, position=1))
     assert 0 == totals.read(TotalsQuery(position=0)).sum["collected"]
+
+
+@pytest.mark.usefixtures("now")
+def test_preview(ledger, totals):
+    """Every unit whose total changes, before and after; and what it tells is what it is once it is recorded."""
+    desk = Desk(ledger)
+    for unit, number in (("14755", 3), ("14758", 2), ("16378", 4), ("15217", 1), ("405", 1)):
+        for _ in range(number):
+            desk.collect(unit, DAYS["2024"])
+    told = preview(totals, ledger.change_units(FIRST, dry_run=True).plan)
+    changed = {
+        (row.code, row.unallocated): tuple(
+            None if counts is None else counts["collected"] for counts in (row.before, row.after)
+        )
+        for row in told.rows
+    }
+
+    # 14 communes change hands without a total of their own changing; 11 are absorbed.
+    assert {
+        ("38", True): (None, 1),
+        ("380", False): (5, 9),
+        ("391", True): (None, 1),
+        ("405", False): (5, None),
+        ("15217", False): (1, None),
+    } == {line: counts for line, counts in changed.items() if any(counts)}
+    assert 11 + 1 == sum(row.after is None for row in told.rows)
+    assert ledger.head().position == told.position
+    assert date(2025, 1, 1) == told.on
+    ledger.change_units(FIRST)
+    assert changed["380", False][1] == sum(collected(totals, unit="380", hierarchy="2025-01-01").values())
+    assert [] == preview(totals, ledger.change_units(FIRST_RENAME, dry_run=True).plan).rows
+
+
+FIRST_RENAME = RenameUnit(effective=date(2025, 2, 1), decree="NQ", unit="14755", name="Phường Khác")
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_period_before(totals):
+    """Whole months are compared with as many months, other days with as many days; a row that was only then is told."""
+    answer = totals.read(
+        TotalsQuery(
+            unit="38",
+            hierarchy="then",
+            from_day=date(2025, 2, 1),
+            to_day=date(2025, 3, 31),
+            compare="previous",
+        )
+    )
+    assert (date(2024, 12, 1), date(2025, 1, 31)) == (answer.previous.from_day, answer.previous.to_day)
+    assert (6, 11) == (answer.sum["collected"], answer.previous.sum["collected"])
+    told = {row["unit"]["code"]: (row["collected"], row["previous"]["collected"]) for row in answer.rows}
+    assert {"380": (6, 5), "391": (0, 1), "405": (0, 5)} == {c: n for c, n in told.items() if any(n)}
+
+    days = totals.read(
+        TotalsQuery(by="level", from_day=date(2024, 12, 10), to_day=date(2024, 12, 12), compare="previous")
+    )
+    assert (date(2024, 12, 7), date(2024, 12, 9)) == (days.previous.from_day, days.previous.to_day)
+    assert [(2, 0, 11)] == [
+        (row["level"], row["collected"], row["previous"]["collected"]) for row in days.rows
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from_day": date(2024, 12, 1)},
+        {},
+        {"by": "day", "from_day": date(2024, 12, 1), "to_day": date(2024, 12, 2)},
+    ],
+)
+def test_nothing_to_compare(totals, query):
+    """A period without an end has none before it, and days are not those of another period."""
+    with pytest.raises(FieldInvalidError, match="compare"):
+        totals.read(TotalsQuery(compare="previous", **query))
