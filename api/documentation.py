@@ -19,7 +19,7 @@ from api.health import Readiness, Unready
 from api.imports import ImportAnswer, RefusedLine
 from api.problems import CODES, Problem
 from api.reasons import ReasonList
-from api.units import UnitList, UnitRow
+from api.units import ChangeList, ChangeRow, UnitList, UnitRow
 from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
 from projections import OverdueAnswer, ProjectionStatus, TimeLimit, TotalsAnswer
@@ -40,6 +40,8 @@ Problems follow RFC 9457. Programs branch on `code`, which never changes:
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
     *(
+        ChangeList,
+        ChangeRow,
         DossierState,
         FeedEvent,
         FeedPage,

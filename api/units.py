@@ -1,7 +1,8 @@
 """Units over HTTP."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
@@ -10,6 +11,7 @@ from litestar.params import PathParameter, QueryParameter
 
 from api.problems import problems
 from ledger import Ledger, Unit, UnitTree
+from ledger.unit_events import ReorganisationWithdrawn
 
 Day = Annotated[date | None, QueryParameter(description="A day in Vietnam; absent: today.")]
 
@@ -48,6 +50,57 @@ def list_units(ledger: Ledger, *, on: date | None, under: str | None) -> UnitLis
     return UnitList(day, [unit_row(unit, tree, day) for unit in found])
 
 
+class ChangeRow(msgspec.Struct, frozen=True):
+    """A reorganisation: changes of units that were recorded together, and stand or fall together."""
+
+    reorganisation: UUID
+    effective: date
+    """First business day (Asia/Ho_Chi_Minh) on which it holds."""
+    decree: str
+    actor: str
+    position: int
+    """Of its first event."""
+    recorded_at: datetime
+    events: int
+    withdrawn_position: int | None
+    """Of its withdrawal; null: it stands."""
+    withdrawn_by: str | None
+    withdrawn_reason: str | None
+
+
+class ChangeList(msgspec.Struct, frozen=True):
+    """Reorganisations in the order in which they were recorded."""
+
+    rows: list[ChangeRow]
+
+
+def list_changes(ledger: Ledger) -> ChangeList:
+    """Return every reorganisation, withdrawn ones too."""
+    tree = ledger.tree()
+    withdrawals = {
+        event.reorganisation: event for _, event in tree.entries if isinstance(event, ReorganisationWithdrawn)
+    }
+    rows = []
+    for one in tree.reorganisations.values():
+        [first] = ledger.read(after=one.position - 1, limit=1)
+        withdrawal = withdrawals.get(one.id)
+        rows.append(
+            ChangeRow(
+                reorganisation=one.id,
+                effective=one.effective,
+                decree=one.decree,
+                actor=one.actor,
+                position=one.position,
+                recorded_at=first.recorded_at,
+                events=one.events,
+                withdrawn_position=one.withdrawn_at,
+                withdrawn_by=withdrawal.actor if withdrawal else None,
+                withdrawn_reason=withdrawal.reason if withdrawal else None,
+            )
+        )
+    return ChangeList(rows)
+
+
 class UnitController(Controller):
     path = "/v1/units"
     tags = ("units",)
@@ -68,6 +121,17 @@ class UnitController(Controller):
         ] = None,
     ) -> UnitList:
         return list_units(ledger, on=on, under=under)
+
+    @get(
+        "/changes",
+        operation_id="list_unit_changes",
+        summary="How units changed: every reorganisation",
+        response_description="In the order in which they were recorded, withdrawn ones too.",
+        sync_to_thread=True,
+        responses=problems(400, 503),
+    )
+    def changes(self, ledger: NamedDependency[Ledger]) -> ChangeList:
+        return list_changes(ledger)
 
     @get(
         "/{code:str}",

@@ -1,5 +1,6 @@
 """The ledger: the only way to record anything."""
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
@@ -24,6 +25,7 @@ from ledger.errors import (
     DossierUnknownError,
     FieldInvalidError,
     FileInvalidError,
+    InputError,
     KeyFileWrongError,
     LedgerError,
     NotRecordedError,
@@ -61,9 +63,22 @@ from ledger.targets import (
 )
 from ledger.targets import grow as grow_targets
 from ledger.unit_events import UNITS_STREAM, UnitEvent, UnitOpened
-from ledger.units import Plan, Unit, UnitTree, decide_open, fit, grow, read_units
-from ledger.units.commands import AnyUnitsCommand, decide_units
+from ledger.units import (
+    MergeRow,
+    Plan,
+    Unit,
+    UnitRow,
+    UnitTree,
+    decide_open,
+    fit,
+    grow,
+    read_merge_rows,
+    read_unit_rows,
+    read_units,
+)
+from ledger.units.commands import AnyUnitsCommand, Reorganise, decide_units
 
+T = TypeVar("T")
 E = TypeVar("E", bound=UnitEvent)
 R = TypeVar("R", DenominatorRow, TargetRow)
 
@@ -172,6 +187,7 @@ class Ledger:
         self._now = now
         self._new_id = new_id
         self._tree = UnitTree()
+        self._tree_lock = threading.Lock()
         self._targets = Targets()
 
     def __enter__(self) -> Self:
@@ -404,12 +420,13 @@ class Ledger:
         known = self._tree
         with translated():
             entries = self.recorder.read_stream(UNITS_STREAM, after=known.version)
-        if entries:
-            # Threads may race here, so each grows the tree that it read on from; the later version is kept.
-            grown = grow(known, [(entry.position, _unit_event(entry)) for entry in entries])
-            if grown.version > self._tree.version:
-                self._tree = grown
-        return self._tree
+        if not entries:
+            return known
+        # Threads may race here, so each grows the tree that it read on from; the latest version is kept.
+        grown = grow(known, [(entry.position, _unit_event(entry)) for entry in entries])
+        with self._tree_lock:
+            self._tree = max(self._tree, grown, key=_version)
+            return self._tree
 
     def units(self, *, on: date | None = None, under: str | None = None) -> list[Unit]:
         """Return the units valid on a day, parents before children.
@@ -476,6 +493,37 @@ class Ledger:
 
         _, position = self._record_units(decide)
         return UnitsChanged(plans[-1], 0 if dry_run else position)
+
+    def reorganise(
+        self,
+        tree: str | Path,
+        map: str | Path,  # noqa: A002 - what the field calls it
+        *,
+        effective: date,
+        decree: str,
+        actor: str = "local",
+        dry_run: bool = False,
+    ) -> UnitsChanged:
+        """Replace the tree of the day before by that of a file; as ``change_units`` does, with its errors.
+
+        Args:
+            tree: The units valid from that day on, a CSV as ``load_units`` takes it; a file, or the bare name of one that
+                comes with the package.
+            map: Where the people of each old unit went, a CSV old_code,new_code,kind and any other columns
+                (``merge_2025-01-01.csv``, ``merge_2025.csv``: Thanh Hoá).
+
+        Raises:
+            InputError: A file cannot be read; names every offending line of both.
+        """
+        faults: list[str] = []
+        rows: list[UnitRow] | None = _read_rows("tree", tree, read_unit_rows, faults)
+        merges: list[MergeRow] | None = _read_rows("map", map, read_merge_rows, faults)
+        if rows is None or merges is None:
+            raise FileInvalidError(*faults)
+        command = Reorganise(
+            effective=effective, decree=decree, actor=actor, tree=tuple(rows), merges=tuple(merges)
+        )
+        return self.change_units(command, dry_run=dry_run)
 
     def _record_units(self, decide: Callable[[UnitTree], Sequence[E]]) -> tuple[Sequence[E], int]:
         """Record what is decided on the newest tree; return it, and the position of the units' last event."""
@@ -728,6 +776,21 @@ def _rows(
 def _unit_event(entry: Recorded) -> UnitEvent:
     assert isinstance(entry.event, UnitEvent), entry.position
     return entry.event
+
+
+def _version(tree: UnitTree) -> int:
+    return tree.version
+
+
+def _read_rows(
+    what: str, source: str | Path, read: Callable[[str], list[T]], faults: list[str]
+) -> list[T] | None:
+    """Return the rows of a file, None where it cannot be read: then *faults* has what is wrong with it."""
+    try:
+        return read(_read_text(source))
+    except InputError as error:
+        faults += [f"{what}: {fault}" for fault in error.faults or [str(error)]]
+        return None
 
 
 def _read_text(source: str | Path) -> str:

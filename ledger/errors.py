@@ -85,6 +85,8 @@ class LedgerError(Exception):
     """The ledger refused; nothing was recorded."""
 
     code: ClassVar[str] = "refused"
+    faults: tuple[str, ...] = ()
+    """Where several things are wrong with what was sent whole, a file say: each of them."""
 
 
 class InputError(LedgerError):
@@ -210,6 +212,10 @@ class FileInvalidError(InputError):
     """The file cannot be read as the format it claims to be."""
 
     code = "invalid_file"
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 class BatchTooLargeError(InputError):

@@ -93,7 +93,7 @@ def parse_reasons(text: str) -> Reasons:
         by_type[fields["type"]][fields["code"]] = Reason(**fields, before_activation=before)
     faults += [f"no reason for {type_}" for type_, reasons in by_type.items() if not reasons]
     if faults:
-        raise FileInvalidError("; ".join(faults))
+        raise FileInvalidError(*faults)
     return Reasons(by_type)
 
 

@@ -102,7 +102,7 @@ def parse_holidays(text: str) -> WorkingDays:
         holidays[holiday.day] = holiday
         last = holiday.day
     if faults:
-        raise FileInvalidError("; ".join(faults))
+        raise FileInvalidError(*faults)
     announced = frozenset(holiday.day.year for holiday in holidays.values() if holiday.source)
     return WorkingDays(holidays, announced)
 

@@ -1,7 +1,7 @@
 """What every command shares: which ledger, in which form to answer, and how to fail."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from importlib.metadata import version
@@ -229,7 +229,7 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
             except UnavailableError as error:
                 _fail(context, "not available", error.code, _told(str(error), error), NOT_AVAILABLE)
             except LedgerError as error:
-                _fail(context, "refused", error.code, str(error), REFUSED)
+                _fail(context, "refused", error.code, str(error), REFUSED, error.faults)
             except KeyboardInterrupt as error:
                 note(_told("interrupted", error), style="red")
                 click.get_current_context().exit(INTERRUPTED)
@@ -250,8 +250,13 @@ def _told(sentence: str, error: BaseException) -> str:
     return "; ".join([sentence, *getattr(error, "__notes__", ())])
 
 
-def _fail(context: Context, word: str, code: str, detail: str, status: int) -> NoReturn:
-    note(f"{word} ({code}): {detail}", style="red")
+def _fail(
+    context: Context, word: str, code: str, detail: str, status: int, faults: Sequence[str] = ()
+) -> NoReturn:
+    # Of several things that are wrong, each has its line: they are mended one by one.
+    note(f"{word} ({code}): {detail if len(faults) < 2 else f'{len(faults)} things are wrong'}", style="red")
+    for fault in faults if len(faults) > 1 else ():
+        note(f"  {fault}")
     if context.output.form == "json":
-        context.output.document({"error": code, "detail": detail})
+        context.output.document({"error": code, "detail": detail, **({"faults": faults} if faults else {})})
     click.get_current_context().exit(status)

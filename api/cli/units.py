@@ -1,4 +1,4 @@
-"""Units: load and list."""
+"""Units: load and list; what changes them is in ``unit_changes.py``."""
 
 from datetime import date
 
@@ -6,12 +6,13 @@ import click
 import msgspec
 
 from api.cli.common import DAY, Context, command
+from api.cli.unit_changes import COMMANDS
 from api.units import UnitRow, list_units
 
 
 @click.group("units")
 def units() -> None:
-    """The police units and their tree: load from a file, list."""
+    """The police units and their tree: load from a file, list, change."""
 
 
 @command("load")
@@ -45,5 +46,5 @@ def list_(context: Context, on: date | None, under: str | None) -> None:
     context.output.rows(f"{len(rows)} units valid on {answer.on}", UnitRow.__struct_fields__, rows)
 
 
-units.add_command(load)
-units.add_command(list_)
+for each in (load, list_, *COMMANDS):
+    units.add_command(each)

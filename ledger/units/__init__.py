@@ -5,10 +5,11 @@ has an id of its own, and a code, a name and a parent with a validity.
 """
 
 from ledger.units.changing import Plan, fit
-from ledger.units.files import MergeRow, UnitRow, read_merges, read_units
+from ledger.units.files import MergeRow, UnitRow, read_merge_rows, read_unit_rows, read_units
 from ledger.units.growing import Fault, grow, try_grow
 from ledger.units.opening import decide_open
 from ledger.units.placing import NOWHERE, Place, TreeOn, allocation_id, heirs_of
+from ledger.units.telling import Told, told
 from ledger.units.tree import LEVELS, Reorganisation, Succession, Unit, UnitTree
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Plan",
     "Reorganisation",
     "Succession",
+    "Told",
     "TreeOn",
     "Unit",
     "UnitRow",
@@ -29,7 +31,9 @@ __all__ = [
     "fit",
     "grow",
     "heirs_of",
-    "read_merges",
+    "read_merge_rows",
+    "read_unit_rows",
     "read_units",
+    "told",
     "try_grow",
 ]

@@ -1,6 +1,7 @@
 """What changes units: decided whole or refused whole, with everything that is wrong."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from ledger.unit_events import (
     UnitRenamed,
     UnitSplit,
 )
+from ledger.units.files import CODE_LENGTH_MAX
 from ledger.units.growing import try_grow
 from ledger.units.tree import LEVELS, Unit, UnitTree
 
@@ -41,6 +43,13 @@ class Basis(msgspec.Struct, frozen=True):
     decree: str
     actor: str
     reorganisation: UUID
+
+    def check(self) -> None:
+        """Raise FieldInvalidError where it is no basis."""
+        _text("decree", self.decree)
+        _text("actor", self.actor)
+        if self.effective == date.min:
+            raise FieldInvalidError("effective", f"no unit can change on the first of all days, {date.min}")
 
     def change(self, cls: type[AnyUnitChange], unit_id: UUID, **fields: object) -> AnyUnitChange:
         return cls(
@@ -76,6 +85,8 @@ class Plan(msgspec.Struct, frozen=True):
     reorganisation: UUID
     effective: date
     events: tuple[UnitEvent, ...]
+    before: UnitTree
+    """The tree without it."""
     tree: UnitTree
     """The tree with it."""
     warnings: tuple[str, ...] = ()
@@ -92,10 +103,10 @@ def plan(
     Raises:
         UnitsRefusedError: They do not make a tree, that day or later; names everything that is wrong.
     """
-    if not basis.decree.strip():
-        raise FieldInvalidError("decree", "a change of units needs its legal basis")
+    if not changes:
+        raise UnitsRefusedError([f"it changes nothing: the units are so already on {basis.effective}"])
     events = tuple(event for _, event in changes)
-    return Plan(basis.reorganisation, basis.effective, events, fit(tree, changes), tuple(warnings))
+    return Plan(basis.reorganisation, basis.effective, events, tree, fit(tree, changes), tuple(warnings))
 
 
 def fit(tree: UnitTree, changes: Sequence[tuple[str, UnitEvent]]) -> UnitTree:
@@ -123,40 +134,46 @@ def rename(tree: UnitTree, basis: Basis, unit: str, *, name: str | None, code: s
     """
     found = tree.resolve(unit, basis.day_before)
     changes: list[tuple[str, Placed]] = []
-    if name is not None and name != found.name:
+    if name is not None and _text("name", name) != found.name:
         changes.append(("", basis.change(UnitRenamed, found.id, name=_text("name", name))))
-    if code is not None and code != found.code:
+    if code is not None and _text("code", code) != found.code:
         changes.append(("", basis.change(UnitRecoded, found.id, code=_text("code", code))))
-    if not changes:
-        raise FieldInvalidError("name", f"{unit} is called so already")
+    if code is not None and len(code.strip()) > CODE_LENGTH_MAX:
+        raise FieldInvalidError("code", f"it has at most {CODE_LENGTH_MAX} characters")
     return plan(tree, basis, changes)
 
 
 def move(tree: UnitTree, basis: Basis, units: Sequence[str], parent: str | None) -> Plan:
     """Put units under another parent; None: at the top."""
-    to = None if parent is None else tree.resolve(parent, basis.effective)
-    found, faults = _resolved(tree, units, basis.day_before)
+    to, faults = _resolved(tree, [] if parent is None else [parent], basis.effective)
+    found, more = _resolved(tree, units, basis.day_before)
+    faults += more
+    parent_id = to[0].id if to else None
+    if not faults:
+        faults = [
+            f"{unit.code} {unit.name} stands there already" for unit in found if unit.parent_id == parent_id
+        ]
     if faults:
         raise UnitsRefusedError(faults)
     return plan(
-        tree,
-        basis,
-        [(unit.code, basis.change(UnitMoved, unit.id, parent_id=to.id if to else None)) for unit in found],
+        tree, basis, [(unit.code, basis.change(UnitMoved, unit.id, parent_id=parent_id)) for unit in found]
     )
 
 
 def merge(tree: UnitTree, basis: Basis, units: Sequence[str], into: str) -> Plan:
     """End units; what was there belongs to another one.
 
-    Of units that have ended, that day or before, without a successor: decide who it is.
+    Of units that ended the day before without a successor: decide who it is.
     """
-    to = tree.resolve(into, basis.effective)
-    found, faults = _resolved(tree, units, basis.day_before)
+    to, faults = _resolved(tree, [into], basis.effective)
+    found, more = _resolved(tree, units, basis.day_before)
+    faults += more
+    faults += [f"{into} cannot be merged into itself" for unit in found if to and unit.id == to[0].id]
     if faults:
         raise UnitsRefusedError(faults)
-    if any(unit.id == to.id for unit in found):
-        raise UnitsRefusedError([f"{into} cannot be merged into itself"])
-    return plan(tree, basis, [(unit.code, basis.change(UnitMerged, unit.id, into=to.id)) for unit in found])
+    return plan(
+        tree, basis, [(unit.code, basis.change(UnitMerged, unit.id, into=to[0].id)) for unit in found]
+    )
 
 
 def split(tree: UnitTree, basis: Basis, unit: str, parts: Sequence[str], land: Sequence[str] = ()) -> Plan:
@@ -166,16 +183,18 @@ def split(tree: UnitTree, basis: Basis, unit: str, parts: Sequence[str], land: S
         parts: Codes of those where people went.
         land: Codes of those that got land alone.
     """
-    found = tree.resolve(unit, basis.day_before)
-    if len(set(parts)) < 2:
-        raise UnitsRefusedError([f"{unit} needs two parts with people at least; of one it is a merger"])
-    shares, faults = _resolved(tree, [*parts, *land], basis.effective)
-    if len({*parts, *land}) < len(parts) + len(land):
-        faults.append("a part is named twice")
+    found, faults = _resolved(tree, [unit], basis.day_before)
+    if not parts:
+        faults.append(f"{unit} is split, and no part has its people")
+    elif len(parts) + len(land) < 2:
+        faults.append(f"{unit} is split, and has one part; it needs two at least, or is merged")
+    shares, more = _resolved(tree, [*parts, *land], basis.effective)
+    faults += more
+    faults += [f"{unit} cannot be a part of itself" for share in shares if found and share.id == found[0].id]
     if faults:
         raise UnitsRefusedError(faults)
     told = tuple(Part(share.id, index < len(parts)) for index, share in enumerate(shares))
-    return plan(tree, basis, [("", basis.change(UnitSplit, found.id, parts=told))])
+    return plan(tree, basis, [("", basis.change(UnitSplit, found[0].id, parts=told))])
 
 
 def abolish(tree: UnitTree, basis: Basis, *, unit: str | None = None, level: str | None = None) -> Plan:
@@ -205,7 +224,21 @@ def abolish(tree: UnitTree, basis: Basis, *, unit: str | None = None, level: str
             if child.id not in ending
         ]
         changes.append((found.code, basis.change(UnitAbolished, found.id)))
-    return plan(tree, basis, changes)
+    return plan(tree, basis, changes, abolition_warnings(ending.values()))
+
+
+def abolition_warnings(units: Iterable[Unit]) -> Iterator[str]:
+    """Tell what abolishing units leaves undecided, a whole level in one sentence."""
+    by_level: dict[str, list[Unit]] = {}
+    for unit in units:
+        by_level.setdefault(unit.level, []).append(unit)
+    for level, ended in by_level.items():
+        which = (
+            f"{ended[0].code} {ended[0].name} ({level}) is"
+            if len(ended) == 1
+            else f"{len(ended)} units ({level}) are"
+        )
+        yield f"{which} abolished: what counts at {'itself' if len(ended) == 1 else 'themselves'} is unallocated from then on"
 
 
 def withdraw(tree: UnitTree, reorganisation: UUID, *, reason: str, actor: str) -> Plan:
@@ -224,11 +257,14 @@ def withdraw(tree: UnitTree, reorganisation: UUID, *, reason: str, actor: str) -
     event = ReorganisationWithdrawn(
         reorganisation=reorganisation, reason=_text("reason", reason), actor=actor
     )
-    return Plan(reorganisation, known.effective, (event,), fit(tree, [("", event)]))
+    _text("actor", actor)
+    return Plan(reorganisation, known.effective, (event,), tree, fit(tree, [("", event)]))
 
 
 def _resolved(tree: UnitTree, codes: Sequence[str], day: date) -> tuple[list[Unit], list[str]]:
-    units, faults = [], []
+    """Return the units that codes mean on a day, and what is wrong with them."""
+    units = []
+    faults = [f"{code} is named {number} times" for code, number in Counter(codes).items() if number > 1]
     for code in codes:
         try:
             units.append(tree.resolve(code, day))

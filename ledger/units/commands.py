@@ -41,7 +41,7 @@ class MoveUnits(ChangeUnits, frozen=True, kw_only=True):
 
 
 class MergeUnits(ChangeUnits, frozen=True, kw_only=True):
-    """End units; what was there belongs to another one. Of units that have ended without a successor: decide who it is."""
+    """End units; what was there belongs to another one. Of units that ended the day before without a successor: decide who it is."""
 
     units: tuple[str, ...]
     into: str
@@ -99,6 +99,7 @@ def decide_units(  # noqa: PLR0911 - one for each command
     if isinstance(command, WithdrawReorganisation):
         return changing.withdraw(tree, command.reorganisation, reason=command.reason, actor=command.actor)
     basis = Basis(command.effective, command.decree, command.actor, new_id())
+    basis.check()
     match command:
         case RenameUnit(unit=unit, name=name, code=code):
             return changing.rename(tree, basis, unit, name=name, code=code)

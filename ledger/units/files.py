@@ -12,6 +12,7 @@ from ledger.units.tree import LEVELS, stands_above
 COLUMNS = ("code", "name", "level", "parent_code")
 MERGE_COLUMNS = ("old_code", "new_code", "kind")
 """Other columns of such a file are for people."""
+CODE_LENGTH_MAX = 32
 
 
 class UnitRow(msgspec.Struct, frozen=True):
@@ -44,27 +45,29 @@ def read_units(text: str) -> list[UnitRow]:
         FileInvalidError: Names every offending line: a column missing or unknown, a code
             twice, a level that is none, a parent that does not stand above its child.
     """
-    lines = _read_lines(text, COLUMNS, exactly=True)
-    rows = [UnitRow(**fields, line=line) for line, fields in lines]
-    faults = list(_row_faults(rows))
+    rows = read_unit_rows(text)
+    faults = list(faults_of(rows))
     if faults:
-        raise FileInvalidError("; ".join(faults))
+        raise FileInvalidError(*faults)
     return rows
 
 
-def read_merges(text: str) -> list[MergeRow]:
+def read_unit_rows(text: str) -> list[UnitRow]:
+    """As ``read_units``, but leave it to the caller to see what is wrong with the rows: ``faults_of`` tells."""
+    return [UnitRow(**fields, line=line) for line, fields in _read_lines(text, COLUMNS, exactly=True)]
+
+
+def read_merge_rows(text: str) -> list[MergeRow]:
     """Read a file that says where the people of each old unit went: CSV with old_code, new_code, kind and any others.
+
+    What is wrong with the rows shows beside the two trees, in ``reorganise``.
 
     Raises:
         FileEmptyError: No line but, at most, the header.
-        FileInvalidError: Names every offending line.
+        FileInvalidError: It is no such CSV; names every offending line.
     """
     lines = _read_lines(text, MERGE_COLUMNS, exactly=False)
-    rows = [MergeRow(fields["old_code"], fields["new_code"], fields["kind"], line) for line, fields in lines]
-    faults = [f"line {row.line}: there is no old_code" for row in rows if not row.old_code]
-    if faults:
-        raise FileInvalidError("; ".join(faults))
-    return rows
+    return [MergeRow(fields["old_code"], fields["new_code"], fields["kind"], line) for line, fields in lines]
 
 
 def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tuple[int, dict[str, str]]]:
@@ -85,21 +88,22 @@ def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tup
         )
     faults = [f"line {line} has {len(row)} fields" for line, row in lines if len(row) != len(header)]
     if faults:
-        raise FileInvalidError("; ".join(faults))
+        raise FileInvalidError(*faults)
     return [
         (line, dict(zip(header, (field.strip() for field in row), strict=True))) for line, row in lines[1:]
     ]
 
 
-def _row_faults(rows: Sequence[UnitRow]) -> Iterator[str]:
+def faults_of(rows: Sequence[UnitRow]) -> Iterator[str]:
+    """Tell what is wrong with rows in themselves, line by line."""
     by_code: dict[str, UnitRow] = {}
     for row in rows:
         if not row.code or not row.name:
             yield f"line {row.line}: a unit needs a code and a name"
         elif row.code in by_code:
             yield f"line {row.line}: the code {row.code} stands on line {by_code[row.code].line} already"
-        elif len(row.code) > 32 or not row.code.isprintable() or not row.name.isprintable():
-            yield f"line {row.line}: a code has at most 32 characters, and no control characters"
+        elif len(row.code) > CODE_LENGTH_MAX or not row.code.isprintable() or not row.name.isprintable():
+            yield f"line {row.line}: a code has at most {CODE_LENGTH_MAX} characters, and no control characters"
         if row.level not in LEVELS:
             yield f"line {row.line}: the level {row.level!r} is none of {', '.join(LEVELS)}"
         by_code.setdefault(row.code, row)

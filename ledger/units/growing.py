@@ -86,32 +86,45 @@ class _Growing:
             {**_never_valid(taken_back), **by_id},
             _by_code(by_id),
             self._became,
-            self._came_from(taken_back),
+            _came_from(event for _, event in self._entries),
             tuple(days),
             reorganisations,
         )
         return tree, self._faults
 
-    def _came_from(self, taken_back: Sequence[Placed]) -> dict[UUID, tuple[UUID, ...]]:
-        found: dict[UUID, dict[UUID, None]] = {}
-        for unit_id, succession in self._became.items():
-            for heir in succession.into:
-                found.setdefault(heir, {})[unit_id] = None
-        for event in taken_back:
-            for heir in _heirs(event):
-                found.setdefault(heir, {})[event.unit_id] = None
-        return {heir: tuple(units) for heir, units in found.items()}
-
     def _change(self, day: date, group: Sequence[tuple[int, Placed]]) -> None:
         """Apply what holds from one day on, then look whether it makes a tree: what ends and begins that day may cross."""
+        given: set[tuple[UUID, type[Placed]]] = set()
+        told: set[tuple[UUID, str]] = set()
         for version, event in group:
-            why = self._apply(event, day)
+            one = (event.unit_id, type(event))
+            # Of two that say different things from one day on, neither could be told to be right.
+            why = self._twice(event, day) if one in given else self._apply(event, day)
+            given.add(one)
             if why:
                 self._faults.append(Fault(version, why))
+                told.add((event.unit_id, why))
         for version, event in group:
             why = self._misfit(event, day)
-            if why:
+            if why and (event.unit_id, why) not in told:
                 self._faults.append(Fault(version, why))
+                told.add((event.unit_id, why))
+
+    def _twice(self, event: Placed, day: date) -> str | None:
+        unit = self._open.get(event.unit_id)
+        if unit is None or isinstance(event, UnitOpened):
+            return self._apply(event, day)
+        name = f"{unit.code} {unit.name}"
+        match event:
+            case UnitMoved():
+                above = "nothing" if unit.parent_id is None else self._called(unit.parent_id)
+                return f"{name} is put under {above} from {day} on already; a unit has one parent"
+            case _:
+                return f"{name} is called so from {day} on already; a unit has one name and one code"
+
+    def _called(self, unit_id: UUID) -> str:
+        unit = self._open.get(unit_id) or next(reversed(self._past.get(unit_id, ())), None)
+        return f"{unit.code} {unit.name}" if unit else "a unit that does not exist"
 
     def _apply(self, event: Placed, day: date) -> str | None:
         if isinstance(event, UnitOpened):
@@ -141,11 +154,15 @@ class _Growing:
             return f"the unit does not exist on {day}"
         name = f"{ended[-1].code} {ended[-1].name}"
         succession = self._became[event.unit_id]
-        if isinstance(event, UnitMerged | UnitSplit) and not succession.into:
-            # Somebody has decided at last where it belongs.
-            self._became[event.unit_id] = _succession(event, succession.effective)
-            return None
-        return f"{name} is not open any more on {day}, it ended on {ended[-1].valid_to}"
+        if isinstance(event, UnitAbolished) and not succession.into and succession.effective < day:
+            return None  # Another abolition, recorded later, came before it: it had ended anyway.
+        if not isinstance(event, UnitMerged | UnitSplit) or succession.into:
+            return f"{name} is not open any more on {day}, it ended on {ended[-1].valid_to}"
+        if day != succession.effective:
+            # Else days that are before the decision would be counted otherwise.
+            return f"{name} ended on {ended[-1].valid_to}: where it belongs is decided from {succession.effective} on"
+        self._became[event.unit_id] = _succession(event, day)
+        return None
 
     def _hold(self, unit: Unit) -> None:
         self._open[unit.id] = unit
@@ -185,9 +202,8 @@ class _Growing:
             return f"{name} ends, and {len(left)} units stand under it still, {left[0].code} {left[0].name} for one: move them first"
         missing = [heir for heir in _heirs(event) if heir not in self._open]
         if missing:
-            gone = self._past.get(missing[0])
-            called = f"{gone[-1].code} {gone[-1].name}" if gone else "a unit that does not exist"
-            return f"what was there cannot go to {called}, which is not open on {day}"
+            heirs = ", ".join(map(self._called, missing))
+            return f"what was at {self._called(event.unit_id)} cannot go to {heirs}, not open on {day}"
         return None
 
     def _misfit_of(self, unit: Unit, day: date) -> str | None:
@@ -200,9 +216,19 @@ class _Growing:
             parent = self._open.get(unit.parent_id)
             if parent is None:
                 return f"the parent of {unit.code} {unit.name} is not open on {day}"
+            if unit.id in self._above(parent):
+                return f"{unit.code} {unit.name} would stand above itself: it is above {parent.code} {parent.name} already"
             if not stands_above(parent.level, unit.level):
                 return f"{parent.code} {parent.name} ({parent.level}) cannot be above {unit.code} {unit.name} ({unit.level})"
         return None
+
+    def _above(self, unit: Unit) -> set[UUID]:
+        """Return the ids of a unit and of everything above it, circle or not."""
+        found = {unit.id}
+        while unit.parent_id in self._open and unit.parent_id not in found:
+            unit = self._open[unit.parent_id]
+            found.add(unit.id)
+        return found
 
 
 def _effective(pair: tuple[int, Placed]) -> date:
@@ -238,6 +264,26 @@ def _by_code(by_id: Mapping[UUID, tuple[Unit, ...]]) -> dict[str, tuple[Unit, ..
 
 def _since(unit: Unit) -> date:
     return unit.valid_from
+
+
+def _came_from(events: Iterable[UnitEvent]) -> dict[UUID, tuple[UUID, ...]]:
+    """Return whose people a unit got when it was opened, by the reorganisation that opened it; withdrawn or not.
+
+    What came to it later says nothing of the days before it was there.
+    """
+    opened: dict[UUID, UUID] = {}
+    merged: list[UnitMerged | UnitSplit] = []
+    for event in events:
+        if isinstance(event, UnitOpened) and event.reorganisation is not None:
+            opened[event.unit_id] = event.reorganisation
+        elif isinstance(event, UnitMerged | UnitSplit):
+            merged.append(event)
+    found: dict[UUID, dict[UUID, None]] = {}
+    for event in merged:
+        for heir in _heirs(event):
+            if opened.get(heir) == event.reorganisation:
+                found.setdefault(heir, {})[event.unit_id] = None
+    return {heir: tuple(units) for heir, units in found.items()}
 
 
 def _heirs(event: Placed) -> tuple[UUID, ...]:

@@ -77,7 +77,7 @@ def decide_open(
                 + _difference(tree, holder, row, parent_id)
             )
     if faults:
-        raise FileInvalidError("; ".join(faults))
+        raise FileInvalidError(*faults)
     if differing:
         raise UnitDiffersError(
             f"{len(differing)} of the file's codes are open as something else on {valid_from} or later; "

@@ -65,21 +65,24 @@ class TreeOn:
         units = self.tree.by_id[unit_id]
         became = self.tree.became.get(unit_id)
         if became is not None and became.effective <= self.day:
-            heirs = became.into
+            heirs, last = became.into, units[-1]
         else:
             # It begins later, or its opening was withdrawn: it has what others had until then.
-            heirs = self.tree.came_from.get(unit_id, ())
+            heirs, last = self.tree.came_from.get(unit_id, ()), units[0]
         if heirs:
             return self.common(map(self.place, heirs))
-        parent_id = units[-1].parent_id
+        parent_id = last.parent_id
         return NOWHERE if parent_id is None else Place(self.place(parent_id).unit_id, allocated=False)
 
     def place_allocated(self, unit_id: UUID, to: UUID) -> Place:
         """Return where that part of a split unit counts on this day that was allocated to one of its successors."""
-        for one in self._way(unit_id, to):
+        way = self._way(unit_id, to)
+        for one in way:
             if one in self.units:
                 return Place(one)
-        return self.place(to)
+        became = self.tree.became.get(unit_id)
+        # Before it was split, and where the split was withdrawn, the allocation says nothing.
+        return self.place(to if way and became and became.effective <= self.day else unit_id)
 
     def _way(self, unit_id: UUID, to: UUID) -> tuple[UUID, ...]:
         if unit_id == to:

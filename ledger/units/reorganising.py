@@ -1,11 +1,10 @@
 """From the list of units of a day and the list of where people went: one reorganisation."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from uuid import UUID
 
-from ledger.errors import UnitError, UnitsRefusedError
+from ledger.errors import UnitsRefusedError
 from ledger.unit_events import (
     Part,
     Placed,
@@ -16,13 +15,16 @@ from ledger.unit_events import (
     UnitRenamed,
     UnitSplit,
 )
-from ledger.units.changing import Basis, Plan, plan
-from ledger.units.files import MergeRow, UnitRow
+from ledger.units.changing import Basis, Plan, abolition_warnings, plan
+from ledger.units.files import MergeRow, UnitRow, faults_of
+from ledger.units.scope import concerned, made_by, parents
 from ledger.units.tree import LEVELS, Unit, UnitTree
 
 CONTINUES = ("unchanged", "renamed", "retyped", "recoded", "moved")
 """What a kind begins with that leaves the unit what it is, but for its name, code or parent."""
-MERGED = ("whole", "absorbed", "merged")
+ABSORBED = "absorbed"
+"""As whole; where an absorbed unit's people went may be unknown."""
+MERGED = ("whole", ABSORBED, "merged")
 """The unit ends, and all of it belongs to another."""
 PART = "part"
 """What a kind begins with of a unit that is split."""
@@ -40,12 +42,19 @@ def reorganise(
 ) -> Plan:
     """Return what makes the tree of the day before that of *rows*, under whatever those have at their top.
 
-    Of the levels that *merges* speaks of, each old unit needs its line. A unit of another level goes on if its code is in
-    *rows* at the same level, else it is abolished.
+    Of the levels that *merges* speaks of, each old unit needs its line, and each new one a line that leads to it. A unit of
+    another level goes on if its code is in *rows* at the same level, else it is abolished.
 
     Raises:
         UnitsRefusedError: Lines are missing, doubled or do not fit; names all of them.
     """
+    made = made_by(tree, basis, rows)
+    if made is not None:
+        fault = (
+            f"the units are so already on {basis.effective}, by the reorganisation {made.id} ({made.decree}, position "
+            f"{made.position}); to make it otherwise, withdraw that first"
+        )
+        raise UnitsRefusedError([fault])
     change = _Change(tree, basis, rows, merges, new_id)
     faults = list(change.faults())
     if faults:
@@ -63,12 +72,13 @@ class _Change:
         new_id: Callable[[], UUID],
     ) -> None:
         self._basis = basis
+        self._listed = rows
         self._rows = {row.code: row for row in rows}
         self._merges: dict[str, list[MergeRow]] = defaultdict(list)
         for merge in merges:
             self._merges[merge.old_code].append(merge)
-        self._old = _concerned(tree, basis, rows, merges)
-        self._above, self._missing = _parents(tree, basis, rows)
+        self._old, self._not_open = concerned(tree, basis, rows, merges)
+        self._above, self._without_parent = parents(tree, basis, rows)
         self._spoken_of = {self._old[code].level for code in self._merges if code in self._old}
         self._continuing = self._continues()
         self._ids = {
@@ -90,52 +100,69 @@ class _Change:
         return found
 
     def faults(self) -> Iterator[str]:
-        yield from self._missing
-        continuing: Counter[str] = Counter()
+        """Tell everything that is wrong, the tree's lines first."""
+        yield from (f"tree: {fault}" for fault in faults_of(self._listed))
+        yield from self._without_parent
+        yield from self._faults_of_lines()
+        yield from self._missing()
+
+    def _faults_of_lines(self) -> Iterator[str]:
+        continuing: dict[str, list[MergeRow]] = defaultdict(list)
         for code, lines in self._merges.items():
-            if code not in self._old:
-                yield f"line {lines[0].line}: {code} is not open on {self._basis.day_before}"
+            if code in self._not_open:
+                yield f"map: {_lines(lines)}: {self._not_open[code] if code else 'there is no old_code'}"
+                continue
             yield from _faults_together(code, lines)
             for line in lines:
                 yield from self._faults_of(line)
-                continuing[line.new_code] += line.kind.startswith(CONTINUES)
-        for code, number in continuing.items():
-            if number > 1:
-                yield f"{code} goes on from {number} units at once; all but one of them must be {MERGED[0]}"
+                if line.kind.startswith(CONTINUES):
+                    continuing[line.new_code].append(line)
+        for code, lines in continuing.items():
+            if len({line.old_code for line in lines}) > 1:
+                yield f"map: {_lines(lines)}: {code} goes on from several units at once; all but one must be {MERGED[0]}"
+
+    def _missing(self) -> Iterator[str]:
         for code, unit in self._old.items():
             if unit.level in self._spoken_of and code not in self._merges:
-                yield f"no line says where the people of {code} {unit.name} went"
+                yield f"map: no line says where the people of {code} {unit.name} went"
+        reached = {line.new_code for lines in self._merges.values() for line in lines}
+        for code, row in self._rows.items():
+            if row.level in self._spoken_of and code not in reached:
+                yield f"tree: line {row.line}: no line of the map leads to {code} {row.name}"
 
     def _faults_of(self, line: MergeRow) -> Iterator[str]:
+        old, where = self._old[line.old_code], f"map: line {line.line}"
+        new = self._rows.get(line.new_code)
         if not line.kind.startswith((*CONTINUES, PART)) and line.kind not in MERGED:
             yield (
-                f"line {line.line}: the kind {line.kind!r} is none; known are {', '.join((*MERGED, PART, LAND))} and what "
-                f"begins with {', '.join(CONTINUES)}"
+                f"{where}: the kind {line.kind!r} is none; known are {', '.join((*MERGED, PART, LAND))} and what begins with "
+                f"{', '.join(CONTINUES)}"
             )
-        elif not line.new_code and line.kind not in MERGED:
-            yield f"line {line.line}: {line.old_code} is {line.kind}, and has no new_code"
-        elif line.new_code and line.new_code not in self._rows:
-            yield f"line {line.line}: the new code {line.new_code} is not in the tree"
-        elif line.old_code in self._old and line.new_code:
-            old, new = self._old[line.old_code].level, self._rows[line.new_code].level
-            if old != new:
-                yield f"line {line.line}: {line.old_code} is a {old}, and {line.new_code} a {new}"
+        elif not line.new_code:
+            if line.kind != ABSORBED:
+                yield f"{where}: {line.old_code} is {line.kind}, and has no new_code"
+        elif new is None:
+            yield f"{where}: the new code {line.new_code} is not in the tree"
+        elif old.level != new.level and new.level in LEVELS:
+            yield f"{where}: {line.old_code} is a {old.level}, and {line.new_code} a {new.level}"
 
     def warnings(self) -> Iterator[str]:
         for code, lines in self._merges.items():
             if not lines[0].new_code:
                 name = self._old[code].name
                 yield (
-                    f"line {lines[0].line}: nobody knows where the people of {code} {name} went: what counts there stays "
+                    f"map: line {lines[0].line}: nobody knows where the people of {code} {name} went: what counts there stays "
                     "unallocated until ledger units merge says it"
                 )
-        for code, unit in self._old.items():
-            if unit.level not in self._spoken_of and code not in self._rows:
-                yield f"{code} {unit.name} ({unit.level}) is abolished: what counts at itself is unallocated from then on"
+        yield from abolition_warnings(
+            unit
+            for code, unit in self._old.items()
+            if unit.level not in self._spoken_of and code not in self._rows
+        )
 
     def events(self) -> Iterator[tuple[str, Placed]]:
         for row in sorted(self._rows.values(), key=lambda row: LEVELS.index(row.level)):
-            origin, unit = f"line {row.line} of the tree", self._continuing.get(row.code)
+            origin, unit = f"tree: line {row.line}", self._continuing.get(row.code)
             if unit is None:
                 yield (
                     origin,
@@ -166,55 +193,35 @@ class _Change:
         ids: Mapping[str, UUID] = self._ids
         if lines and lines[0].kind.startswith(PART):
             parts = tuple(Part(ids[line.new_code], line.kind != LAND) for line in lines)
-            return f"line {lines[0].line}", self._basis.change(UnitSplit, unit.id, parts=parts)
+            return f"map: {_lines(lines)}", self._basis.change(UnitSplit, unit.id, parts=parts)
         if lines and lines[0].new_code:
             into = ids[lines[0].new_code]
-            return f"line {lines[0].line}", self._basis.change(UnitMerged, unit.id, into=into)
+            return f"map: line {lines[0].line}", self._basis.change(UnitMerged, unit.id, into=into)
         return unit.code, self._basis.change(UnitAbolished, unit.id)
+
+
+def _lines(lines: Sequence[MergeRow]) -> str:
+    return ("line " if len(lines) == 1 else "lines ") + ", ".join(str(line.line) for line in lines)
 
 
 def _faults_together(code: str, lines: Sequence[MergeRow]) -> Iterator[str]:
     """Tell what is wrong with the lines of one old unit beside each other."""
-    for new_code, number in Counter(line.new_code for line in lines).items():
-        if number > 1:
-            yield f"line {lines[-1].line}: {code} goes to {new_code or 'nobody'} {number} times"
-    whole = [line for line in lines if not line.kind.startswith(PART)]
-    if whole and len(lines) > 1:
+    to: dict[str, list[MergeRow]] = defaultdict(list)
+    for line in lines:
+        to[line.new_code].append(line)
+    for new_code, doubled in to.items():
+        if len(doubled) > 1:
+            yield f"map: {_lines(doubled)}: {code} goes to {new_code or 'nobody'} {len(doubled)} times"
+    parts = [line for line in lines if line.kind.startswith(PART)]
+    others = [line for line in lines if not line.kind.startswith(PART)]
+    if others and len(to) > 1:
         yield (
-            f"line {whole[-1].line}: {code} stands on {len(lines)} lines, so the kind of each must begin with "
-            f"{PART}, not {whole[-1].kind}"
+            f"map: {_lines(others)}: {code} stands on {len(lines)} lines, so the kind of each must begin with {PART}, not "
+            f"{', '.join(line.kind for line in others)}"
         )
-    if not whole and all(line.kind == LAND for line in lines):
-        yield f"line {lines[0].line}: {code} is split, and no part has its people"
-
-
-def _concerned(
-    tree: UnitTree, basis: Basis, rows: Sequence[UnitRow], merges: Sequence[MergeRow]
-) -> dict[str, Unit]:
-    """Return by code what is open on the day before under the tops of the list, and under whatever has a line."""
-    listed = {row.code for row in rows}
-    codes = [row.code for row in rows if row.parent_code not in listed] + [row.old_code for row in merges]
-    found: dict[str, Unit] = {}
-    children = tree.children_on(basis.day_before)
-    for code in codes:
-        if code in found:
-            continue
-        with suppress(UnitError):  # A top may be new; a line that is about nothing is a fault of its own.
-            pending = [tree.resolve(code, basis.day_before)]
-            while pending:
-                unit = pending.pop()
-                found[unit.code] = unit
-                pending += children.get(unit.id, ())
-    return found
-
-
-def _parents(tree: UnitTree, basis: Basis, rows: Sequence[UnitRow]) -> tuple[dict[str, UUID], list[str]]:
-    """Return the ids of parents that the list names and does not have, and what is wrong with such."""
-    listed, found, faults = {row.code for row in rows}, {}, []
-    for row in rows:
-        if row.parent_code and row.parent_code not in listed:
-            try:
-                found[row.parent_code] = tree.resolve(row.parent_code, basis.day_before).id
-            except UnitError as error:
-                faults.append(f"line {row.line} of the tree: {error}")
-    return found, faults
+    elif len(parts) == 1:
+        yield (
+            f"map: line {parts[0].line}: {code} is split, and has this one part; it needs two at least, or is {MERGED[0]}"
+        )
+    elif parts and all(line.kind == LAND for line in parts):
+        yield f"map: {_lines(parts)}: {code} is split, and no part has its people"

@@ -69,7 +69,7 @@ class UnitTree(msgspec.Struct, frozen=True):
     became: Mapping[UUID, Succession] = {}
     """What became of the units that have ended."""
     came_from: Mapping[UUID, tuple[UUID, ...]] = {}
-    """Whose people a unit got."""
+    """Whose people a unit got from the reorganisation that opened it."""
     days: tuple[date, ...] = ()
     """Every day on which something changed, in order."""
     reorganisations: Mapping[UUID, Reorganisation] = {}

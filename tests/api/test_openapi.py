@@ -71,6 +71,7 @@ def test_operations_have_names_that_programs_keep(document):
         "is_alive",
         "is_ready",
         "list_reasons",
+        "list_unit_changes",
         "list_units",
         "read_log",
         "record_reports",

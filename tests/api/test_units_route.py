@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from ledger.units.commands import MergeUnits, WithdrawReorganisation
 from tests.api.conftest import UNITS, check_problem
 
 
@@ -65,6 +66,39 @@ def test_a_unit_is_told_by_its_code(client):
         "valid_from": "2021-01-01",
         "valid_to": None,
     } == client.get("/v1/units/14758").json()
+
+
+def test_changes_are_listed_in_the_order_of_recording(client, ledger):
+    """Each with its basis and who recorded it when; one that was withdrawn is listed still."""
+    assert {"rows": []} == client.get("/v1/units/changes").json()
+    merging = MergeUnits(
+        effective=date(2024, 11, 1), decree="NQ 1", actor="keeper", units=("14758",), into="14761"
+    )
+    changed = ledger.change_units(merging)
+    [row] = client.get("/v1/units/changes").json()["rows"]
+    recorded_at = ledger.read(after=UNITS)[0].recorded_at
+
+    assert {
+        "reorganisation": str(changed.plan.reorganisation),
+        "effective": "2024-11-01",
+        "decree": "NQ 1",
+        "actor": "keeper",
+        "position": UNITS + 1,
+        "recorded_at": recorded_at.isoformat().replace("+00:00", "Z"),
+        "events": 1,
+        "withdrawn_position": None,
+        "withdrawn_by": None,
+        "withdrawn_reason": None,
+    } == row
+    check_problem(client.get("/v1/units/14758?on=2024-11-01"), 422, "unit_not_valid")
+    withdrawal = WithdrawReorganisation(
+        reorganisation=changed.plan.reorganisation, reason="another decree", actor="keeper"
+    )
+    ledger.change_units(withdrawal)
+
+    told = {"withdrawn_position": UNITS + 2, "withdrawn_by": "keeper", "withdrawn_reason": "another decree"}
+    assert [row | told] == client.get("/v1/units/changes").json()["rows"]
+    assert 200 == client.get("/v1/units/14758?on=2024-11-01").status_code
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,229 @@
+"""Change units: each command records one reorganisation, whole, or shows what it would change."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+
+from api.cli.common import DAY, Context, command
+from api.cli.output import Output, note
+from api.units import ChangeRow, list_changes
+from ledger.application import UnitsChanged
+from ledger.units import LEVELS, Told, told
+from ledger.units.commands import (
+    AbolishUnits,
+    AnyUnitsCommand,
+    MergeUnits,
+    MoveUnits,
+    RenameUnit,
+    SplitUnit,
+    WithdrawReorganisation,
+)
+
+Function = Callable[..., None]
+
+
+class ChangeAnswer(msgspec.Struct, frozen=True):
+    """What a change of units did, or would do."""
+
+    dry_run: bool
+    reorganisation: UUID | None
+    """Its id, to withdraw it by; null: nothing was recorded."""
+    effective: date
+    position: int | None
+    """Of its last event; null: nothing was recorded."""
+    events: int
+    units: list[Told]
+    """What changes about each unit."""
+    warnings: list[str]
+
+
+_dry_run = click.option("--dry-run", is_flag=True, help="Show every unit that changes, and record nothing.")
+_actor = click.option(
+    "--actor", metavar="CODE", default="local", show_default=True, help="Staff code of who does it."
+)
+_unit = click.option("--unit", metavar="CODE", required=True, help="Its code on the day before.")
+_units = click.option(
+    "--unit",
+    "units",
+    metavar="CODE",
+    required=True,
+    multiple=True,
+    help="Its code on the day before; repeat it.",
+)
+
+
+def _by_law(function: Function) -> Function:
+    """Take what every change of units needs."""
+    for option in (
+        _dry_run,
+        _actor,
+        click.option("--decree", metavar="TEXT", required=True, help="The legal basis."),
+        click.option(
+            "--effective", type=DAY, required=True, help="First day (Vietnam) on which it holds; may be past."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command("rename")
+@_unit
+@click.option("--name", metavar="TEXT", help="What it is called from then on.")
+@click.option("--code", metavar="CODE", help="The code that it has from then on.")
+@_by_law
+def rename(context: Context, *, dry_run: bool, **fields: Any) -> None:
+    """Give a unit another name, another code, or both."""
+    _change(context, RenameUnit(**fields), dry_run=dry_run)
+
+
+@command("move")
+@_units
+@click.option(
+    "--parent",
+    metavar="CODE",
+    required=True,
+    help="Under which unit they stand then; '' puts them at the top.",
+)
+@_by_law
+def move(context: Context, *, units: tuple[str, ...], parent: str, dry_run: bool, **fields: Any) -> None:
+    """Put units, with everything under them, under another parent."""
+    _change(context, MoveUnits(units=units, parent=parent or None, **fields), dry_run=dry_run)
+
+
+@command("merge")
+@_units
+@click.option("--into", metavar="CODE", required=True, help="Whose people they are from then on.")
+@_by_law
+def merge(context: Context, *, dry_run: bool, **fields: Any) -> None:
+    """End units; what counts there counts at another one from then on.
+
+    It also decides where the people of a unit went that ended the day before, and of which nobody had said it.
+    """
+    _change(context, MergeUnits(**fields), dry_run=dry_run)
+
+
+@command("split")
+@_unit
+@click.option(
+    "--part",
+    "parts",
+    metavar="CODE",
+    required=True,
+    multiple=True,
+    help="A unit where people went; repeat it.",
+)
+@click.option("--land", metavar="CODE", multiple=True, help="A unit that got land alone.")
+@_by_law
+def split(context: Context, *, dry_run: bool, **fields: Any) -> None:
+    """End a unit of which several others, open that day, have parts.
+
+    What counts there is unallocated under the nearest unit above all parts, until dossiers are allocated.
+    """
+    _change(context, SplitUnit(**fields), dry_run=dry_run)
+
+
+@command("abolish")
+@click.option("--unit", metavar="CODE", help="This unit; its code on the day before.")
+@click.option("--level", type=click.Choice(LEVELS), help="Every unit of this level.")
+@_by_law
+def abolish(context: Context, *, unit: str | None, level: str | None, dry_run: bool, **fields: Any) -> None:
+    """End a unit, or a whole level; what stands under it stands under its parent then."""
+    if (unit is None) == (level is None):
+        raise click.UsageError("name --unit or --level, one of them")
+    _change(context, AbolishUnits(unit=unit, level=level, **fields), dry_run=dry_run)
+
+
+@command("reorganise")
+@click.option(
+    "--tree",
+    metavar="FILE",
+    required=True,
+    help="The units from that day on: CSV code,name,level,parent_code.",
+)
+@click.option(
+    "--map",
+    "map_",
+    metavar="FILE",
+    required=True,
+    help="Where the people of each went: CSV old_code,new_code,kind.",
+)
+@_by_law
+def reorganise(context: Context, *, tree: str, map_: str, dry_run: bool, **fields: Any) -> None:
+    """Replace the tree of the day before by another one, all of it or nothing.
+
+    With the program come, for Thanh Hoá, units_2025-01-01.csv with merge_2025-01-01.csv, and units_2025.csv with
+    merge_2025.csv; give the bare names. Every old unit of the levels in the map needs a line. A kind that begins with
+    unchanged, renamed, retyped, recoded or moved leaves the unit what it is; whole, merged or absorbed ends it; part and
+    part_area_only (land without people), on several lines, split it. Absorbed without a new code stays unallocated until
+    ledger units merge decides.
+    """
+    with context.ledger() as ledger:
+        changed = ledger.reorganise(tree, map_, dry_run=dry_run, **fields)
+    _tell(context.output, changed)
+
+
+@command("withdraw")
+@click.argument("reorganisation", metavar="ID", type=click.UUID)
+@click.option("--reason", metavar="TEXT", required=True, help="Why it should never have been.")
+@_actor
+@_dry_run
+def withdraw(context: Context, *, dry_run: bool, **fields: Any) -> None:
+    """Take a reorganisation back, whole: the tree is as if it had never been; both stay in the log.
+
+    ledger units changes shows the ids. Refused where something recorded since needs it: withdraw that first.
+    """
+    _change(context, WithdrawReorganisation(**fields), dry_run=dry_run)
+
+
+@command("changes")
+def changes(context: Context) -> None:
+    """List the reorganisations in the order in which they were recorded, withdrawn ones too."""
+    with context.ledger() as ledger:
+        answer = list_changes(ledger)
+    if context.output.form == "json":
+        context.output.document(answer)
+        return
+    rows = [list(msgspec.to_builtins(row).values()) for row in answer.rows]
+    context.output.rows(f"reorganisations: {len(rows)}", ChangeRow.__struct_fields__, rows)
+
+
+COMMANDS = (rename, move, merge, split, abolish, reorganise, withdraw, changes)
+
+
+def _change(context: Context, change: AnyUnitsCommand, *, dry_run: bool) -> None:
+    with context.ledger() as ledger:
+        changed = ledger.change_units(change, dry_run=dry_run)
+    _tell(context.output, changed)
+
+
+def _tell(output: Output, changed: UnitsChanged) -> None:
+    plan, recorded = changed.plan, changed.position > 0
+    answer = ChangeAnswer(
+        dry_run=not recorded,
+        reorganisation=plan.reorganisation if recorded else None,
+        effective=plan.effective,
+        position=changed.position if recorded else None,
+        events=len(plan.events),
+        units=told(plan),
+        warnings=list(plan.warnings),
+    )
+    for warning in answer.warnings:
+        note(f"warning: {warning}", style="yellow")
+    if output.form == "json":
+        output.document(answer)
+        return
+    columns = ("what", "code", "name", "level", "from", "to")
+    output.rows(
+        f"what changes about units from {answer.effective} on: {len(answer.units)}",
+        columns,
+        [list(msgspec.structs.astuple(one)) for one in answer.units],
+    )
+    output.say(
+        f"recorded as reorganisation {answer.reorganisation}, up to position {answer.position:,}"
+        if recorded
+        else "nothing was recorded: --dry-run"
+    )
