@@ -1,20 +1,23 @@
 """Totals over HTTP; the same answer as the command line's."""
 
 import asyncio
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.problems import problems
 from projections import Totals, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
-from projections.totals import BYS, read_bys
+from projections.totals import BY_UNITS, BYS, By, read_bys
+from projections.unit_totals import MEASURES
 
 READERS_MAX = 32
 """They have threads of their own: however many wait for a position, no report waits for them."""
@@ -40,6 +43,37 @@ After = Annotated[
 async def read_aside(answer: Callable[[], A]) -> A:
     """Return an answer of a read model, had in a thread of a reader."""
     return await asyncio.get_running_loop().run_in_executor(_readers, answer)
+
+
+def flat(answer: TotalsAnswer, bys: Sequence[By]) -> tuple[list[str], list[list[Any]], dict[str, int]]:
+    """Return an answer as a table: its columns, its rows, and the sums of those columns that have one."""
+    counted = [dict(row) for row in answer.rows]
+    total = dict(answer.sum)
+    if answer.previous is not None:
+        befores = [*(row["previous"] for row in answer.rows), answer.previous.sum]
+        for counts, before in zip([*counted, total], befores, strict=True):
+            counts.update({f"{name}_before": number for name, number in before.items()})
+    columns: dict[str, list[Any]] = {}
+    for by in bys:
+        if by in BY_UNITS:
+            for name in ("code", "name", "level"):
+                columns[f"unit_{name}"] = [row["unit"][name] for row in counted]
+        else:
+            columns[by] = [row[by] for row in counted]
+    measures = [each for name in MEASURES for each in (name, f"{name}_before") if each in total]
+    columns |= {name: [row[name] for row in counted] for name in measures}
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return list(columns), rows, {name: total[name] for name in measures}
+
+
+def as_csv(answer: TotalsAnswer, bys: Sequence[By]) -> bytes:
+    """Return an answer as CSV (RFC 4180, UTF-8), as the command line writes it too."""
+    columns, rows, _ = flat(answer, bys)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 class TotalsController(Controller):
@@ -98,7 +132,11 @@ class TotalsController(Controller):
             datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")
         ] = None,
         after: After = None,
-    ) -> TotalsAnswer:
+        form: Annotated[
+            Literal["json", "csv"],
+            QueryParameter(name="format", description="csv: a table without the sum, for spreadsheets."),
+        ] = "json",
+    ) -> Response[TotalsAnswer | bytes]:
         """Each row holds what it is of (unit, level, day, place, shift, partner or recorded_on, the day on which the ledger learnt it) and its counts.
 
         collected, approved, rejected, notified, activated, locked and unlocked are events; awaiting_approval and
@@ -117,4 +155,8 @@ class TotalsController(Controller):
             position=position,
             known_at=known_at,
         )
-        return await read_aside(partial(totals.read, query, after=after))
+        answer = await read_aside(partial(totals.read, query, after=after))
+        if form == "csv":
+            told = {"X-Ledger-Position": str(answer.position)}
+            return Response(as_csv(answer, query.bys), media_type="text/csv; charset=utf-8", headers=told)
+        return Response(answer)

@@ -337,6 +337,16 @@ def read_bys(text: str) -> tuple[By, ...]:
     return found
 
 
+def read_hierarchy(text: str) -> str:
+    """Return a hierarchy as it is written; raise FieldInvalidError if it is none."""
+    if text not in ("then", "now"):
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            raise FieldInvalidError("hierarchy", f"{shown(text)} is not then, now or a day") from None
+    return text
+
+
 _COARSE = frozenset((*BY_UNITS, "level", *BY_DAYS))
 """What the sums by day and month can tell."""
 
@@ -346,13 +356,8 @@ def _check(query: TotalsQuery) -> None:
         raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
     if query.position is not None and query.known_at is not None:
         raise FieldInvalidError("known_at", "name a position or a time, one of them")
-    if query.hierarchy not in (None, "then", "now"):
-        try:
-            date.fromisoformat(query.hierarchy)
-        except ValueError:
-            raise FieldInvalidError(
-                "hierarchy", f"{shown(query.hierarchy)} is not then, now or a day"
-            ) from None
+    if query.hierarchy is not None:
+        read_hierarchy(query.hierarchy)
     bys = query.bys
     if query.compare is not None and (query.from_day is None or query.to_day is None):
         raise FieldInvalidError(

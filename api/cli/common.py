@@ -117,6 +117,21 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # Not generic in all 
 INSTANT = Instant()
 
 
+class Checked(click.ParamType):  # type: ignore[type-arg]  # Not generic in all versions allowed.
+    """What a function of the library makes of a text, or refuses."""
+
+    name = "text"
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except LedgerError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Context(msgspec.Struct):
     """The ledger and the form of one command's answer."""
 

@@ -9,15 +9,15 @@ from uuid import UUID
 import click
 import msgspec
 
-from api.cli.common import DAY, INSTANT, Context, command
+from api.cli.common import DAY, INSTANT, Checked, Context, command
 from api.cli.output import Output, note
+from api.totals import flat
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
 from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
 from projections.overdue import MEASURES as OVERDUE_MEASURES
-from projections.totals import BY_UNITS, BYS, By, read_bys
-from projections.unit_totals import MEASURES
+from projections.totals import BY_DAYS, BYS, By, read_bys, read_hierarchy
 
 
 @command("totals")
@@ -25,6 +25,7 @@ from projections.unit_totals import MEASURES
 @click.option(
     "--by",
     metavar="ROWS",
+    type=Checked(read_bys),
     default="unit",
     show_default=True,
     help=f"What the rows are: {', '.join(BYS)}; or two with a comma between. unit: the direct children.",
@@ -35,6 +36,7 @@ from projections.unit_totals import MEASURES
 @click.option(
     "--hierarchy",
     metavar="then|now|DATE",
+    type=Checked(read_hierarchy),
     help="In which tree of units it counts: of the day on which it occurred, of today or of a day; what has ended counts "
     "at its successors. Default: of the last day asked for, else today.",
 )
@@ -58,7 +60,7 @@ def totals(
     context: Context,
     *,
     unit: str | None,
-    by: str,
+    by: tuple[By, ...],
     level: int | None,
     start: date | None,
     end: date | None,
@@ -74,7 +76,7 @@ def totals(
     """
     query = TotalsQuery(
         unit=unit,
-        by=read_bys(by),
+        by=by,
         level=level,
         from_day=start,
         to_day=end,
@@ -94,37 +96,37 @@ def tell_totals(output: Output, answer: TotalsAnswer, bys: Sequence[By]) -> None
     if output.form == "json":
         output.document(answer)
         return
-    keys: list[str] = []
-    columns: list[list[Any]] = []
-    for by in bys:
-        if by in BY_UNITS:
-            names, values = _unit_columns(output, [row["unit"] for row in answer.rows])
-            keys += names
-            columns += values
-        else:
-            keys.append(by)
-            columns.append(["other days" if row[by] is None else str(row[by]) for row in answer.rows])
-    counts = [dict(row) for row in answer.rows]
-    total = dict(answer.sum)
+    columns, rows, total = flat(answer, bys)
+    keys = [column for column in columns if column not in total]
+    chosen = list(range(len(columns)))
+    if output.form == "table":
+        # What never happened anywhere, and a level that is the same for all, only widen the table for people.
+        same = (
+            {"unit_level"}
+            if len({row["unit"]["level"] for row in answer.rows if "unit" in row}) == 1
+            else set()
+        )
+        chosen = [
+            index
+            for index, column in enumerate(columns)
+            if column not in same
+            and (total.get(column, 1) or column in _ALWAYS or answer.sum.get(column.removesuffix("_before")))
+        ]
+    told = f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
     if answer.previous is not None:
-        for told, before in zip(
-            [*counts, total], [*(row["previous"] for row in answer.rows), answer.previous.sum], strict=True
-        ):
-            told.update({f"{name} before": number for name, number in before.items()})
-    # What never happened anywhere only widens the table for people; programs get every column.
-    names = [name for name in MEASURES if output.form == "csv" or total[name] or name in _ALWAYS]
-    names = [each for name in names for each in (name, f"{name} before") if each in total]
-    when = ""
-    if answer.previous is not None:
-        when = f"; before: {answer.previous.from_day} to {answer.previous.to_day}"
+        told += f"; before: {answer.previous.from_day} to {answer.previous.to_day}"
+    lasts = ["total", *[""] * (len(keys) - 1), *total.values()]
     output.rows(
-        f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC{when}",
-        [*keys, *names],
+        told,
+        [columns[index].removeprefix("unit_") for index in chosen],
         [
-            [*(column[index] for column in columns), *(row[name] for name in names)]
-            for index, row in enumerate(counts)
+            [
+                "other days" if row[index] is None and columns[index] in BY_DAYS else row[index]
+                for index in chosen
+            ]
+            for row in rows
         ],
-        total=["total", *[""] * (len(keys) - 1), *(total[name] for name in names)],
+        total=[lasts[index] for index in chosen],
     )
 
 

@@ -1,7 +1,7 @@
 """Totals over HTTP are those of the read model; what they come to is tested there."""
 
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -38,6 +38,11 @@ def position(client) -> int:
         ({"from": "0001-01-01", "to": "9999-12-31"}, TotalsQuery(from_day=date.min, to_day=date.max)),
         ({"from": "9999-12-31"}, TotalsQuery(from_day=date.max)),
         *(({"by": by}, TotalsQuery(by=by)) for by in ("unit", "level", "day", "place", "shift", "partner")),
+        *(({"by": by}, TotalsQuery(by=by)) for by in ("week", "month", "team", "actor", "reason")),
+        *(({"hierarchy": tree}, TotalsQuery(hierarchy=tree)) for tree in ("then", "now", "2024-12-31")),
+        ({"attribution": "residence"}, TotalsQuery(attribution="residence")),
+        ({"position": 587}, TotalsQuery(position=587)),
+        ({"known_at": "2024-12-01T00:00:00Z"}, TotalsQuery(known_at=datetime(2024, 12, 1, tzinfo=UTC))),
     ],
 )
 def test_the_answer_is_that_of_the_read_model(client, ledger, position, parameters, query):
@@ -54,7 +59,55 @@ def test_the_answer_is_that_of_the_read_model(client, ledger, position, paramete
     assert [str(row[query.by]) if query.by == "day" else row[query.by] for row in expected.rows] == [
         row[query.by] for row in told.json()["rows"]
     ]
-    assert position == told.json()["position"]
+    assert expected.hierarchy == told.json()["hierarchy"]
+    assert position == told.json()["position"] or {"position", "known_at"} & set(parameters)
+
+
+@pytest.mark.usefixtures("position")
+def test_two_rows_and_csv(client, ledger):
+    """A table of both, with the columns and the counts of the same answer."""
+    address = "/v1/totals?unit=38&by=unit,level&from=2024-12-09&to=2024-12-09&compare=previous"
+    lines = client.get(f"{address}&format=csv").text.splitlines()
+    expected = open_totals(ledger).read(
+        TotalsQuery(
+            unit="38",
+            by=("unit", "level"),
+            from_day=date(2024, 12, 9),
+            to_day=date(2024, 12, 9),
+            compare="previous",
+        )
+    )
+
+    assert "unit_code,unit_name,unit_level,level,collected,collected_before," in lines[0] + ","
+    assert len(expected.rows) == len(lines) - 1 > 1
+    for row, line in zip(expected.rows, lines[1:], strict=True):
+        start = (row["unit"]["code"], row["unit"]["name"], row["unit"]["level"], row["level"])
+        counts = (row["collected"], row["previous"]["collected"])
+        assert line.startswith(",".join(map(str, (*start, *counts))) + ","), line
+    assert expected.rows == client.get(address).json()["rows"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "by=colour",
+        "by=unit,unit",
+        "by=unit,level,day",
+        "by=unit,district",
+        "by=day,week",
+        "hierarchy=soon",
+        "hierarchy=2025-13-01",
+        "compare=previous",
+        "position=99999999",
+        "known_at=2999-01-01T00:00:00Z",
+        "known_at=2024-12-01T00:00:00",
+        "position=1&known_at=2024-12-01T00:00:00Z",
+    ],
+)
+def test_what_cannot_be_asked_is_refused(client, asked):
+    """With the name of what is wrong."""
+    problem = check_problem(client.get(f"/v1/totals?{asked}"), 400, "invalid_field")
+    assert asked.split("=")[0] in problem["detail"]
 
 
 def test_sums_are_those_of_the_events(client, position):
