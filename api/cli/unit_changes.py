@@ -1,6 +1,7 @@
 """Change units: each command records one reorganisation, whole, or shows what it would change."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import msgspec
 from api.cli.common import DAY, Context, command
 from api.cli.output import Output, note
 from api.units import ChangeRow, list_changes
+from ledger import Ledger
 from ledger.application import UnitsChanged
 from ledger.units import LEVELS, Told, told
 from ledger.units.commands import (
@@ -22,6 +24,7 @@ from ledger.units.commands import (
     SplitUnit,
     WithdrawReorganisation,
 )
+from projections import Preview, preview
 
 Function = Callable[..., None]
 
@@ -39,9 +42,13 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
     units: list[Told]
     """What changes about each unit."""
     warnings: list[str]
+    totals: Preview | None
+    """Of a dry run: every total that would be another one."""
 
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Show every unit that changes, and record nothing.")
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Show every unit and total that changes, and record nothing."
+)
 _actor = click.option(
     "--actor", metavar="CODE", default="local", show_default=True, help="Staff code of who does it."
 )
@@ -161,9 +168,7 @@ def reorganise(context: Context, *, tree: str, map_: str, dry_run: bool, **field
     part_area_only (land without people), on several lines, split it. Absorbed without a new code stays unallocated until
     ledger units merge decides.
     """
-    with context.ledger() as ledger:
-        changed = ledger.reorganise(tree, map_, dry_run=dry_run, **fields)
-    _tell(context.output, changed)
+    _change(context, lambda ledger: ledger.reorganise(tree, map_, dry_run=dry_run, **fields), dry_run=dry_run)
 
 
 @command("withdraw")
@@ -194,13 +199,21 @@ def changes(context: Context) -> None:
 COMMANDS = (rename, move, merge, split, abolish, reorganise, withdraw, changes)
 
 
-def _change(context: Context, change: AnyUnitsCommand, *, dry_run: bool) -> None:
-    with context.ledger() as ledger:
-        changed = ledger.change_units(change, dry_run=dry_run)
-    _tell(context.output, changed)
+def _change(
+    context: Context, change: AnyUnitsCommand | Callable[[Ledger], UnitsChanged], *, dry_run: bool
+) -> None:
+    with ExitStack() as stack:
+        ledger = stack.enter_context(context.ledger())
+        changed = change(ledger) if callable(change) else ledger.change_units(change, dry_run=dry_run)
+        totals = None
+        if dry_run:
+            # Of everything that is recorded, so that what it would do to the totals is true.
+            _, read = stack.enter_context(context.totals())
+            totals = preview(read, changed.plan)
+    _tell(context.output, changed, totals)
 
 
-def _tell(output: Output, changed: UnitsChanged) -> None:
+def _tell(output: Output, changed: UnitsChanged, totals: Preview | None) -> None:
     plan, recorded = changed.plan, changed.position > 0
     answer = ChangeAnswer(
         dry_run=not recorded,
@@ -210,6 +223,7 @@ def _tell(output: Output, changed: UnitsChanged) -> None:
         events=len(plan.events),
         units=told(plan),
         warnings=list(plan.warnings),
+        totals=totals,
     )
     for warning in answer.warnings:
         note(f"warning: {warning}", style="yellow")
@@ -222,8 +236,31 @@ def _tell(output: Output, changed: UnitsChanged) -> None:
         columns,
         [list(msgspec.structs.astuple(one)) for one in answer.units],
     )
+    if totals is not None and output.form == "table":
+        _tell_totals(output, totals)
     output.say(
         f"recorded as reorganisation {answer.reorganisation}, up to position {answer.position:,}"
         if recorded
         else "nothing was recorded: --dry-run"
     )
+
+
+def _tell_totals(output: Output, totals: Preview) -> None:
+    """Print every total that would be another one, where anything was ever counted."""
+    rows = []
+    for row in totals.rows:
+        before, after = row.before or {}, row.after or {}
+        if any(before.values()) or any(after.values()):
+            name = f"unallocated under {row.name}" if row.unallocated else row.name
+            counts = [counts.get(measure) for measure in _MEASURES for counts in (before, after)]
+            rows.append([row.code, name, row.level, *counts])
+    names = [f"{measure}_{when}" for measure in _MEASURES for when in ("before", "after")]
+    output.rows(
+        f"totals that change, in the tree of {totals.on}, of everything up to position {totals.position:,}: {len(rows)}",
+        ["code", "name", "level", *names],
+        rows,
+    )
+
+
+_MEASURES = ("collected", "approved", "activated")
+"""The headline; json has every measure."""
