@@ -110,6 +110,8 @@ TABLE = [
             Line("get.totals.p95", "totals of the province by district, p95", "ms", at_most(20)),
             Line("get.totals_days.median", "the same between two days, median", "ms"),
             Line("get.totals_days.p95", "the same between two days, p95", "ms", at_most(20)),
+            Line("get.totals_year_then.p95", "by commune over a year, as then, p95", "ms", at_most(40)),
+            Line("get.totals_year_now.p95", "by commune over a year, restated, p95", "ms", at_most(40)),
             Line("get.totals_by_day.median", "totals by day, median", "ms"),
             Line("get.totals_by_day.p95", "totals by day, p95", "ms"),
             Line("get.totals_by_place.median", "totals by place, median", "ms"),

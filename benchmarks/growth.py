@@ -80,6 +80,8 @@ def table_of(stages: Sequence[int]) -> list[Section]:
         section("Append: record_many of 500, one caller", "append", "events/s", at_least(0.8)),
         section("Totals of the province by district, p95", "get.totals.p95", "ms", at_most(1.5)),
         section("The same between two days, p95", "get.totals_days.p95", "ms", at_most(1.5)),
+        section("By commune over a year, as then, p95", "get.totals_year_then.p95", "ms", aim=at_most(80)),
+        section("The same restated to July 2025, p95", "get.totals_year_now.p95", "ms", aim=at_most(80)),
         section("History of a dossier, p95", "get.history.p95", "ms", at_most(1.5)),
         section("Import of the file, projections stopped", "import", "events/s"),
         section("  memory of its process", "memory.parent", "MB", aim=small),

@@ -16,9 +16,12 @@ from ledger import Ledger
 CONNECTIONS = 64
 REQUESTS = 300
 """How often a question is asked, in a run of full size."""
+YEAR = "from=2024-01-10&to=2025-01-09"
 QUESTIONS = {
-    "totals": ("/v1/totals?unit=38", REQUESTS),
+    "totals": ("/v1/totals?unit=38&to=2024-12-31", REQUESTS),
     "totals_days": ("/v1/totals?unit=38&from=2024-10-10&to=2024-12-05", REQUESTS),
+    "totals_year_then": (f"/v1/totals?unit=38&by=commune&{YEAR}&hierarchy=then", 100),
+    "totals_year_now": (f"/v1/totals?unit=38&by=commune&{YEAR}&hierarchy=2025-07-01", 100),
     "totals_by_day": ("/v1/totals?by=day", 100),
     "totals_by_place": ("/v1/totals?by=place", 30),
 }

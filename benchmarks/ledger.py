@@ -17,6 +17,7 @@ from benchmarks.traffic import batches, commands_of, parted
 from ledger import AnyCommand, Ledger, Receipt, open_ledger
 from ledger.embedded import EmbeddedPostgres
 from ledger.importing import ImportResult, import_file
+from ledger.units.commands import AbolishUnits
 from projections import Runner, Totals, open_totals
 
 BATCHES = {1: 400, 20: 4_000, 100: 10_000, 500: 20_000, 2_000: 30_000}
@@ -34,6 +35,14 @@ def fresh_ledger(home: Path, schema: str = "ledger") -> Ledger:
     """Open an empty ledger with the units of the campaign."""
     ledger = open_ledger(home=home, schema=schema)
     ledger.load_units("units_2024.csv", valid_from=date(2021, 1, 1))
+    # What became of them since: questions are asked over it.
+    changes = {"2025-01-01": date(2025, 1, 1), "2025": date(2025, 7, 1)}
+    for name, effective in changes.items():
+        if effective.month > 1:
+            ledger.change_units(
+                AbolishUnits(level="district", effective=date(2025, 3, 1), decree="district police")
+            )
+        ledger.reorganise(f"units_{name}.csv", f"merge_{name}.csv", effective=effective, decree=name)
     return ledger
 
 
