@@ -101,6 +101,13 @@ class Folded(NamedTuple):
     cells: Cells
 
 
+class Written(NamedTuple):
+    """A fold as the database takes it; made while the database still adds the one before."""
+
+    deltas: bytes
+    cells: dict[str, Any]
+
+
 def fold(entries: Iterable[Recorded]) -> Folded:
     """Return what a stretch of the log adds. Every event says what it leaves, so nothing is looked up.
 
@@ -255,20 +262,27 @@ class UnitTotalsTables(Tables):
         self._add: Composed = SQL(_QUERIES["add"]).format(**names)
         self._copy: Composed = SQL(_QUERIES["copy"]).format(**names)
 
-    def fold(self, entries: Iterable[Recorded]) -> Folded:
-        return fold(entries)
+    def fold(self, entries: Iterable[Recorded]) -> Written:
+        return as_written(fold(entries))
 
-    def add(self, cursor: Cursor[Any], folded: Folded) -> None:
-        """Add what a stretch of the log makes, in the caller's transaction."""
+    def add(self, cursor: Cursor[Any], folded: Written) -> None:
         if not folded.deltas:
             return
         with cursor.copy(self._copy) as copy:
-            copy.write(as_copy(folded.deltas))
-        leaves, levels, days = zip(*folded.cells, strict=True)
-        ids = {leaf: UUID(int=leaf) for leaf in set(leaves)}
-        lists = ([ids[leaf] for leaf in leaves], levels, days, *zip(*folded.cells.values(), strict=True))
-        names = ("leaf_id", "level", "day", *COUNTS)
-        cursor.execute(self._add, {name: as_array(values) for name, values in zip(names, lists, strict=True)})
+            copy.write(folded.deltas)
+        cursor.execute(self._add, folded.cells)
+
+
+def as_written(folded: Folded) -> Written:
+    """Return a fold as the database takes it."""
+    if not folded.deltas:
+        return Written(b"", {})
+    leaves, levels, days = zip(*folded.cells, strict=True)
+    ids = {leaf: UUID(int=leaf) for leaf in set(leaves)}
+    lists = ([ids[leaf] for leaf in leaves], levels, days, *zip(*folded.cells.values(), strict=True))
+    names = ("leaf_id", "level", "day", *COUNTS)
+    cells = {name: as_array(values) for name, values in zip(names, lists, strict=True)}
+    return Written(as_copy(folded.deltas), cells)
 
 
 def as_copy(deltas: Sequence[Delta]) -> bytes:

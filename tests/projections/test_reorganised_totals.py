@@ -9,7 +9,7 @@ import pytest
 
 from ledger import Ledger
 from ledger.errors import FieldInvalidError
-from ledger.units import read_merges, read_units
+from ledger.units import read_merge_rows, read_unit_rows
 from ledger.units.commands import AbolishUnits, MergeUnits, RenameUnit, Reorganise, WithdrawReorganisation
 from projections import Totals, TotalsQuery, preview
 from tests.projections.test_totals import Desk
@@ -23,15 +23,15 @@ DAYS = {
 FIRST = Reorganise(
     effective=date(2025, 1, 1),
     decree="NQ 1238/NQ-UBTVQH15",
-    tree=tuple(read_units((files("ledger") / "data" / "units_2025-01-01.csv").read_text("utf-8"))),
-    merges=tuple(read_merges((files("ledger") / "data" / "merge_2025-01-01.csv").read_text("utf-8"))),
+    tree=tuple(read_unit_rows((files("ledger") / "data" / "units_2025-01-01.csv").read_text("utf-8"))),
+    merges=tuple(read_merge_rows((files("ledger") / "data" / "merge_2025-01-01.csv").read_text("utf-8"))),
 )
 SECOND = AbolishUnits(effective=date(2025, 3, 1), decree="Bộ Công an", level="district")
 THIRD = Reorganise(
     effective=date(2025, 7, 1),
     decree="NQ 1686/NQ-UBTVQH15",
-    tree=tuple(read_units((files("ledger") / "data" / "units_2025.csv").read_text("utf-8"))),
-    merges=tuple(read_merges((files("ledger") / "data" / "merge_2025.csv").read_text("utf-8"))),
+    tree=tuple(read_unit_rows((files("ledger") / "data" / "units_2025.csv").read_text("utf-8"))),
+    merges=tuple(read_merge_rows((files("ledger") / "data" / "merge_2025.csv").read_text("utf-8"))),
 )
 
 
