@@ -24,12 +24,13 @@ from api.imports import Imports
 from api.overdue import OverdueController
 from api.parameters import refuse_unknown_parameters
 from api.problems import HANDLERS
+from api.progress import ProgressController
 from api.reasons import ReasonController
 from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
 from ledger import Ledger
-from projections import Overdue, Totals
+from projections import Overdue, Progress, Totals
 
 Check = Callable[[BodyRequest], None]
 ENDLESS = frozenset({"/v1/events/stream"})
@@ -56,7 +57,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
         checks: Asked first, before each answer; they raise what is answered instead.
         settings: More of Litestar's own, a lifespan say.
     """
-    overdue = Overdue(totals)
+    overdue, progress = Overdue(totals), Progress(ledger, totals)
     ending, feed = Ending(), Feed(ledger)
     gathering, imports = Gathering(ledger), Imports(ledger, ending)
     ending.on_begin(feed.end)
@@ -72,11 +73,13 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
             ReasonController,
             TotalsController,
             OverdueController,
+            ProgressController,
         ],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
+            "progress": Provide(lambda: progress, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },

@@ -22,7 +22,15 @@ from api.reasons import ReasonList
 from api.units import ChangeList, ChangeRow, UnitList, UnitRow
 from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
-from projections import OverdueAnswer, ProjectionStatus, TimeLimit, TotalsAnswer
+from projections import (
+    GoalProgress,
+    OverdueAnswer,
+    ProgressAnswer,
+    ProgressRow,
+    ProjectionStatus,
+    TimeLimit,
+    TotalsAnswer,
+)
 
 TITLE = "Activation ledger"
 DESCRIPTION = """\
@@ -46,12 +54,15 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         FeedEvent,
         FeedPage,
         Found,
+        GoalProgress,
         History,
         HistoryEvent,
         ImportAnswer,
         LevelState,
         OverdueAnswer,
         Problem,
+        ProgressAnswer,
+        ProgressRow,
         ProjectionStatus,
         Readiness,
         Reason,

@@ -59,6 +59,11 @@ class WorkingDays(msgspec.Struct, frozen=True):
                 day += _DAY
         return day
 
+    def after(self, day: date, last: date) -> tuple[int, bool]:
+        """Return how many working days come after a day and up to another, and whether that is provisional."""
+        days = [day + number * _DAY for number in range(1, (last - day).days + 1)]
+        return sum(map(self.is_working, days)), any(map(self.is_provisional, days))
+
     def overdue(self, on: date, days: int) -> tuple[date, bool]:
         """Return the last day of receipt whose limit has passed on a day, and whether that is provisional.
 

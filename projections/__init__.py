@@ -10,6 +10,8 @@ from projections.errors import (
 )
 from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, open_overdue
 from projections.preview import Preview, PreviewRow, preview
+from projections.progress import Progress, ProgressAnswer, open_progress
+from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
@@ -17,6 +19,7 @@ from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
 __all__ = [
     "COMPONENTS",
     "NAMES",
+    "GoalProgress",
     "NotCaughtUpError",
     "Overdue",
     "OverdueAnswer",
@@ -24,6 +27,10 @@ __all__ = [
     "PositionLostError",
     "Preview",
     "PreviewRow",
+    "Progress",
+    "ProgressAnswer",
+    "ProgressQuery",
+    "ProgressRow",
     "ProjectionStatus",
     "ProjectionStoppedError",
     "RebuildBlockedError",
@@ -35,6 +42,7 @@ __all__ = [
     "TotalsQuery",
     "catch_up",
     "open_overdue",
+    "open_progress",
     "open_totals",
     "preview",
     "rebuild",

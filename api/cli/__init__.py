@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli import demo, operation, reading, reasons, recording, targets, units
+from api.cli import demo, operation, progress, reading, reasons, recording, targets, units
 from api.cli.common import VERSION, global_options
 
 
@@ -34,6 +34,7 @@ for _command in (
     recording.import_,
     reading.totals,
     reading.overdue,
+    progress.progress,
     reading.history,
     operation.rebuild,
     operation.stop,

@@ -100,7 +100,8 @@ class Output(msgspec.Struct, frozen=True):
         borders = 3 * len(columns) + 1
         widths = _fit(natural, least, width - borders)
         for index, header in enumerate(headers):
-            numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+            numbers = [isinstance(row[index], int | float) for row in rows if row[index] is not None]
+            numeric = bool(numbers) and all(numbers)
             table.add_column(
                 header,
                 justify="right" if numeric else "left",
@@ -185,6 +186,8 @@ def _fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 

@@ -73,6 +73,7 @@ def test_denominators_are_listed_as_of_a_day(home):
 
 
 def test_a_file_is_refused_whole_and_every_line_is_named(home):
+    before = rows("targets", "list", home=home)
     file = written(
         home,
         "14758,activated,2,5,,,2025-07-01,",
@@ -87,7 +88,7 @@ def test_a_file_is_refused_whole_and_every_line_is_named(home):
     assert ["line 2", "line 3", "line 5", "line 6"] == [
         fault[:6] for fault in told["detail"].split("; ") if "line " in fault[:5]
     ]
-    assert 1 == len(rows("targets", "list", home=home))
+    assert before == rows("targets", "list", home=home)
 
 
 def test_a_target_is_handed_down_listed_and_withdrawn(home):
@@ -149,3 +150,69 @@ def test_tables_show_what_there_is(home):
     assert "Tỉnh Thanh Hóa" in shown
     assert "percent" not in shown
     assert "percent" in json.dumps(rows("targets", "list", home=home))
+
+
+# Progress.
+
+ASK = ("progress", "--unit", "38", "--on", "2025-07-10", "--issuer", "Huyện")
+
+
+@pytest.fixture(scope="module")
+def reported(home) -> Path:
+    """The same home with three collections in July, and targets of three communes."""
+    lines = [
+        f"k{n},{kind},03809000{n:04},2,{unit},{at}+07:00,th-1"
+        for n, unit in enumerate(("14758", "14758", "14797"))
+        for kind, at in (("collected", "2025-07-02T09:00:00"),)
+    ]
+    file = home / "reports.csv"
+    file.write_text(
+        "\n".join(("key,type,citizen,level,unit,occurred_at,actor", *lines, "")), encoding="utf-8"
+    )
+    assert 0 == ledger("import", file, home=home).returncode
+    targets = written(
+        home,
+        "14758,collected,,,0.01,residents,2025-07-01,2025-07-31",
+        "14797,collected,,1,,,2025-07-01,2025-07-31",
+        "15361,collected,,,0.01,residents,2025-07-01,2025-07-31",
+    )
+    done = ledger("targets", "load", targets, "--issuer", "Huyện", home=home)
+    assert (0, "targets set: 3\n") == (done.returncode, done.stdout)
+    return home
+
+
+def test_a_table_ranks_the_units_and_says_what_is_not_available(reported):
+    done = ledger(*ASK, home=reported)
+    assert (0, "") == (done.returncode, done.stderr)
+    lines = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│ 1")]
+    assert [["14797", "14758", "15361"], ["1", "2", ""]] == [
+        [line[index].strip() for line in lines] for index in (0, -1)
+    ]
+    assert "not available" in done.stdout
+    assert "21 days left, 15 of them working days" in done.stdout
+    assert "done: 1 of 3 units; of 1 the target is not available; without a target: 14812" in done.stdout
+    assert "rate: percent of residents" in done.stdout
+
+
+def test_programs_get_every_column(reported):
+    """In CSV and JSON the same; what is not available is empty, or null."""
+    table = ledger(*ASK, "--format", "csv", home=reported)
+    lines = list(csv.DictReader(io.StringIO(table.stdout)))
+    document = answer(ledger(*ASK, "--format", "json", home=reported))
+    assert [str(row["count"]) for row in document["rows"]] == [line["count"] for line in lines]
+    assert ["100.0", "28.57", ""] == [line["percent"] for line in lines]
+    assert [100.0, 28.57, None] == [row["percent"] for row in document["rows"]]
+    assert set(document["rows"][0]) - {"unit"} < set(lines[0])
+
+
+def test_who_asks_for_nothing_is_told_so(reported):
+    done = ledger("progress", "--unit", "14812", "--on", "2025-07-10", home=reported)
+    assert "no unit asked about has a target" in done.stdout
+    assert (
+        [] == answer(ledger("progress", "--measure", "approved", "--format", "json", home=reported))["goals"]
+    )
+
+
+def test_a_day_to_come_is_refused(reported):
+    done = ledger("progress", "--on", "9999-01-01", "--format", "json", home=reported)
+    assert "invalid_field" == answer(done, 1)["error"]
