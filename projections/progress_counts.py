@@ -57,7 +57,7 @@ class CountsThen:
             found: dict[str, Counts] = {}
             for row in answer.rows:
                 # A unit that has ended may have had the same code: the one that has it on the day comes first.
-                found.setdefault(row[by]["code"], row)
+                found.setdefault(row["unit"]["code"], row)
             self._answers[query] = found, answer.sum
         return self._answers[query]
 

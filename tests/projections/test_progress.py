@@ -507,7 +507,7 @@ def test_counts_are_those_of_the_totals_and_of_the_log(campaign, unit, by):
     for goal in answer.goals:
         last = min(TODAY, goal.deadline)
         query = TotalsQuery(unit=unit, by=by, level=goal.level, from_day=goal.from_day, to_day=last)
-        totals = {one[by]["code"]: one[goal.measure] for one in campaign.totals.read(query).rows}
+        totals = {one["unit"]["code"]: one[goal.measure] for one in campaign.totals.read(query).rows}
         for told in [*answer.rows, *answer.whole]:
             if (told.issuer, told.deadline) != (goal.issuer, goal.deadline):
                 continue
