@@ -316,6 +316,18 @@ def test_a_late_change_leaves_what_holds_later(keeper):
     ]
 
 
+def test_what_comes_to_a_unit_later_says_nothing_of_the_days_before_it():
+    """Neither a parent that it was given later, nor a unit that was merged into it later."""
+    keeper = Keeper(SMALL)
+    keeper.load("code,name,level,parent_code\n105,Xã Năm,commune,11\n", ON)
+    assert ("11", False) == keeper.place("105", ON, FROM)
+    keeper.do(move("105", to="12", on=LATER))
+    keeper.do(merge("103", into="105", on=LATER))
+
+    assert ("11", False) == keeper.place("105", ON, FROM)
+    assert ("105", True) == keeper.place("103", FROM, LATER)
+
+
 def test_a_code_may_be_given_to_another_unit_the_day_it_is_free(keeper):
     keeper.do(merge("101", into="102"))
     keeper.do(rename("103", code="101"))
