@@ -14,6 +14,7 @@ import click
 from api.campaign import COLUMNS, Campaign, Row, made_up_name, write
 from benchmarks.http import REQUESTS, measure_load, measure_questions
 from benchmarks.ledger import FULL_SIZE_DOSSIERS, fresh_ledger, import_rows, measure_following, measure_live
+from benchmarks.nation import measure_nation
 from benchmarks.plain import measure_one_row_commits, measure_plain
 from benchmarks.projections import measure_catch_up, measure_runner
 from benchmarks.server import facts, postgres_in, settle
@@ -120,6 +121,14 @@ TABLE = [
             Line("get.history.p95", "history of a dossier, p95", "ms", at_most(10)),
         ],
     ),
+    Section(
+        "The reorganisation of a made-up nation, 10,040 communes to 3,321, 471 of them split",
+        [
+            Line("nation.load", "opening the 10,799 units that it had", "s"),
+            Line("nation.reorganise", "reorganise: read, decided, recorded in one commit", "s", at_most(60)),
+            Line("nation.read_back", "another process opens the ledger, and has the new tree", "s"),
+        ],
+    ),
     Section("Around it", [Line("cold_start", "cold start of a ledger, its PostgreSQL included", "s")]),
 ]
 
@@ -160,6 +169,7 @@ def measure(
 ) -> None:
     home = postgres.home
     scale = dossiers / FULL_SIZE_DOSSIERS
+    measure_nation(home, min(1, scale), repeats, results)
     campaign = Campaign(dossiers=dossiers, seed=1)
     path = home / made_up_name(campaign)
     with step("a made-up campaign"):
