@@ -1,6 +1,8 @@
 """One command from nothing to a working ledger."""
 
 import tempfile
+from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -11,13 +13,46 @@ from api.cli.common import Context, command
 from api.cli.operation import run_server
 from api.cli.output import note
 from api.cli.reading import tell_totals
+from ledger import Ledger
+from ledger.application import UnitsChanged
 from ledger.importing import import_file
+from ledger.units.commands import AbolishUnits
 from projections import TotalsQuery, catch_up, open_totals
 
 UNITS_VALID_FROM = date(2021, 1, 1)
 PROVINCE = "38"
 MARK = "made-up-demo.txt"
 """Says of a home that its ledger is invented, so that it is never mixed with a real one."""
+
+LAST_DAY_OF_2024 = date(2024, 12, 31)
+RESOLUTION_1238, POLICE, RESOLUTION_1686 = (
+    "1238/NQ-UBTVQH15",
+    "the police of districts is abolished",
+    "1686/NQ-UBTVQH15",
+)
+JANUARY, MARCH, JULY = date(2025, 1, 1), date(2025, 3, 1), date(2025, 7, 1)
+REAL_CHANGES: tuple[tuple[date, str, Callable[[Ledger], UnitsChanged]], ...] = (
+    (
+        JANUARY,
+        RESOLUTION_1238,
+        lambda ledger: ledger.reorganise(
+            "units_2025-01-01.csv", "merge_2025-01-01.csv", effective=JANUARY, decree=RESOLUTION_1238
+        ),
+    ),
+    (
+        MARCH,
+        POLICE,
+        lambda ledger: ledger.change_units(AbolishUnits(effective=MARCH, decree=POLICE, level="district")),
+    ),
+    (
+        JULY,
+        RESOLUTION_1686,
+        lambda ledger: ledger.reorganise(
+            "units_2025.csv", "merge_2025.csv", effective=JULY, decree=RESOLUTION_1686
+        ),
+    ),
+)
+"""What became of the units of Thanh Hoá in 2025."""
 
 
 @command("demo")
@@ -55,11 +90,30 @@ def demo(context: Context, *, dossiers: int, no_serve: bool, port: int) -> None:
             f"the campaign: {result.recorded:,} events recorded, {result.duplicates:,} were already, "
             f"{result.refused:,} refused, in {result.seconds:.1f} s"
         )
+        _reorganise(ledger)
         totals = open_totals(ledger)
         with context.output.progress("counting", "events") as progress:
             catch_up(ledger.database, on_progress=progress)
-        tell_totals(context.output, totals.read(TotalsQuery(unit=PROVINCE)), ["unit"])
-    look, stop = (context.settings.suggest(words) for words in ("totals --unit 401", "stop"))
-    note(f"look further: {look}; this stops its PostgreSQL: {stop}")
+        answer = totals.read(TotalsQuery(unit=PROVINCE, to_day=LAST_DAY_OF_2024))
+        tell_totals(context.output, answer, ["unit"])
+    communes, restated, stop = (
+        context.settings.suggest(words)
+        for words in ("totals --unit 401 --to 2024-12-31", f"totals --unit {PROVINCE}", "stop")
+    )
+    note(f"look further: {communes}; in the communes of today: {restated}; this stops its PostgreSQL: {stop}")
     if not no_serve:
         run_server(context, host="127.0.0.1", port=port, workers=1)
+
+
+def _reorganise(ledger: Ledger) -> None:
+    """Record what became of the units in 2025, but for what is recorded already."""
+    for effective, decree, change in REAL_CHANGES:
+        standing = [one for one in ledger.tree().reorganisations.values() if one.withdrawn_at is None]
+        done = "recorded already"
+        if not any((one.effective, one.decree) == (effective, decree) for one in standing):
+            changed = change(ledger)
+            done = f"{len(changed.plan.events):,} events recorded, warnings: {len(changed.plan.warnings)}"
+        levels = Counter(unit.level for unit in ledger.units(on=effective))
+        note(
+            f"units from {effective} on ({decree}): {levels['district']} districts, {levels['commune']} communes; {done}"
+        )

@@ -204,15 +204,16 @@ def abolish(tree: UnitTree, basis: Basis, *, unit: str | None = None, level: str
         raise FieldInvalidError("unit", "name a unit or a level, one of them")
     if level is not None and level not in LEVELS:
         raise FieldInvalidError("level", f"{level} is none of {', '.join(LEVELS)}")
-    valid = tree.valid(day)
-    ending = (
-        {found.id: found for found in valid.values() if found.level == level}
-        if unit is None
-        else {found.id: found for found in [tree.resolve(unit, day)]}
-    )
+    # Another decree may hold from the same day on: what stands under them is that day's.
+    valid = tree.valid(basis.effective)
+    if unit is None:
+        ending = {found.id: found for found in valid.values() if found.level == level}
+    else:
+        found = tree.resolve(unit, day)
+        ending = {found.id: valid.get(found.id, found)}
     if not ending:
         raise UnitsRefusedError([f"no {level} is open on {day}"])
-    children = tree.children_on(day)
+    children = tree.children_on(basis.effective)
     changes: list[tuple[str, Placed]] = []
     for found in ending.values():
         parent_id = found.parent_id

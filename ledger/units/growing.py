@@ -96,10 +96,13 @@ class _Growing:
         """Apply what holds from one day on, then look whether it makes a tree: what ends and begins that day may cross."""
         given: set[tuple[UUID, type[Placed]]] = set()
         told: set[tuple[UUID, str]] = set()
+        ending = {
+            event.unit_id for _, event in group if isinstance(event, UnitMerged | UnitSplit | UnitAbolished)
+        }
         for version, event in group:
             one = (event.unit_id, type(event))
             # Of two that say different things from one day on, neither could be told to be right.
-            why = self._twice(event, day) if one in given else self._apply(event, day)
+            why = self._twice(event, day, ending) if one in given else self._apply(event, day)
             given.add(one)
             if why:
                 self._faults.append(Fault(version, why))
@@ -110,9 +113,14 @@ class _Growing:
                 self._faults.append(Fault(version, why))
                 told.add((event.unit_id, why))
 
-    def _twice(self, event: Placed, day: date) -> str | None:
+    def _twice(self, event: Placed, day: date, ending: set[UUID]) -> str | None:
         unit = self._open.get(event.unit_id)
-        if unit is None or isinstance(event, UnitOpened):
+        # Put under a unit that ends that day, it needs a parent yet.
+        if (
+            unit is None
+            or isinstance(event, UnitOpened)
+            or (isinstance(event, UnitMoved) and unit.parent_id in ending)
+        ):
             return self._apply(event, day)
         name = f"{unit.code} {unit.name}"
         match event:

@@ -31,12 +31,21 @@ GOOD = f"k1,collected,{CITIZEN},2,14758,2024-11-04T09:00:00+07:00,th-1"
 BAD = f"k2,collected,{CITIZEN},3,14758,2024-11-04T09:00:00+07:00,th-1"
 UNITS = 586
 MEASURES = ("collected", "approved", "rejected", "activated", "awaiting_approval", "awaiting_activation")
+BY_LAW = ("--effective", "--decree", "--actor", "--dry-run")
 COMMANDS = {
     ("demo",): ("--dossiers", "--no-serve", "--port"),
     ("serve",): ("--host", "--port", "--workers"),
     ("migrate",): (),
     ("units", "load"): ("--valid-from", "--decree"),
     ("units", "list"): ("--on", "--under"),
+    ("units", "rename"): ("--unit", "--name", "--code", *BY_LAW),
+    ("units", "move"): ("--unit", "--parent", *BY_LAW),
+    ("units", "merge"): ("--unit", "--into", *BY_LAW),
+    ("units", "split"): ("--unit", "--part", "--land", *BY_LAW),
+    ("units", "abolish"): ("--unit", "--level", *BY_LAW),
+    ("units", "reorganise"): ("--tree", "--map", *BY_LAW),
+    ("units", "withdraw"): ("ID", "--reason", "--actor", "--dry-run"),
+    ("units", "changes"): (),
     ("denominators", "load"): ("--name", "--from", "--source", "--actor", "--dry-run"),
     ("denominators", "list"): ("--name", "--on", "--at"),
     ("targets", "load"): ("--issuer", "--basis", "--actor", "--dry-run"),
@@ -663,13 +672,27 @@ class TestDemo:
             assert answer(first) == answer(second)
             assert "Invented data" in first.stderr
             assert " 0 events recorded" in second.stderr
+            assert {"code": "401", "name": "Huyện Nga Sơn", "level": "district"} in [
+                row["unit"] for row in answer(first)["rows"]
+            ]
+            for told in (
+                "units from 2025-01-01 on (1238/NQ-UBTVQH15): 26 districts, 547 communes; ",
+                "units from 2025-03-01 on (the police of districts is abolished): 0 districts, 547 communes; ",
+                "units from 2025-07-01 on (1686/NQ-UBTVQH15): 0 districts, 166 communes; ",
+            ):
+                assert re.search(re.escape(told) + r"\d+ events recorded", first.stderr)
+                assert told + "recorded already" in second.stderr
             hints = re.search(
-                r"^look further: (.*); this stops its PostgreSQL: (.*)$", first.stderr, re.MULTILINE
+                r"^look further: (.*); in the communes of today: (.*); this stops its PostgreSQL: (.*)$",
+                first.stderr,
+                re.MULTILINE,
             )
             assert hints is not None
-            look, stop = (as_typed(hint, cwd=home) for hint in hints.groups())
+            look, restated, stop = (as_typed(hint, cwd=home) for hint in hints.groups())
             assert "Huyện Nga Sơn" not in look
             assert "Thị trấn Nga Sơn" in look
+            assert "Phường Hàm Rồng" in restated
+            assert "unallocated" in restated
             assert "stopped\n" == stop
             assert {"stopped": False} == answer(ledger("stop", "--format", "json", home=home))
 

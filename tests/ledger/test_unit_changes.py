@@ -285,6 +285,16 @@ def test_a_second_parent_is_refused(keeper):
     )
 
 
+def test_a_level_may_be_abolished_the_day_on_which_units_are_moved_in_it(keeper):
+    """What was put under another district that day stands above it with the others; taken back, it is there again."""
+    keeper.do(move("101", to="12"))
+    abolition = keeper.do(abolish(level="district"))
+    assert {"1"} == {above(keeper, unit) for unit in keeper.tree.valid(ON).values() if unit.parent_id}
+    keeper.do(withdraw(abolition.reorganisation))
+
+    assert "12" == above(keeper, keeper.tree.resolve("101", ON))
+
+
 def test_a_second_name_is_refused(keeper):
     keeper.do(rename("101", "Phường Một"))
     assert [
