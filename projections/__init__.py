@@ -12,6 +12,7 @@ from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit,
 from projections.preview import Preview, PreviewRow, preview
 from projections.progress import Progress, ProgressAnswer, open_progress
 from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
+from projections.reconcile import Difference, Proved, Reconciled, reconcile
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
@@ -19,6 +20,7 @@ from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
 __all__ = [
     "COMPONENTS",
     "NAMES",
+    "Difference",
     "GoalProgress",
     "NotCaughtUpError",
     "Overdue",
@@ -33,8 +35,10 @@ __all__ = [
     "ProgressRow",
     "ProjectionStatus",
     "ProjectionStoppedError",
+    "Proved",
     "RebuildBlockedError",
     "RebuildRunningError",
+    "Reconciled",
     "Runner",
     "TimeLimit",
     "Totals",
@@ -46,5 +50,6 @@ __all__ = [
     "open_totals",
     "preview",
     "rebuild",
+    "reconcile",
     "status",
 ]

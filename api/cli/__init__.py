@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli import demo, operation, progress, reading, reasons, recording, targets, units
+from api.cli import demo, operation, progress, proving, reading, reasons, recording, targets, units
 from api.cli.common import VERSION, global_options
 
 
@@ -36,6 +36,7 @@ for _command in (
     reading.overdue,
     progress.progress,
     reading.history,
+    proving.reconcile,
     operation.rebuild,
     operation.stop,
     operation.doctor,

@@ -130,6 +130,17 @@ class Output(msgspec.Struct, frozen=True):
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     @contextmanager
+    def stages(self) -> Iterator[Callable[[str, int, int | None], None]]:
+        """Show a bar for work in stages while a terminal is attached; yield what to call with the stage, done and all."""
+        if not sys.stderr.isatty():
+            yield lambda _what, _done, _all: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+    @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Show that something is going on, while a terminal is attached."""
         if not sys.stderr.isatty():

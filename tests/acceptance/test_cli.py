@@ -68,6 +68,7 @@ COMMANDS = {
         "--ended",
     ),
     ("history",): ("--citizen", "--dossier"),
+    ("reconcile",): ("--unit", "--hierarchy", "--on"),
     ("reasons",): ("--reasons-file", "--four-eyes"),
     ("rebuild",): ("unit_totals",),
     ("stop",): (),

@@ -1,0 +1,37 @@
+-- projections --
+SELECT name, position, recorded_at
+FROM projections
+WHERE name = ANY(%(names)s);
+
+-- log --
+-- Dossier by dossier. The days are PostgreSQL's reckoning, not the program's.
+COPY (
+    SELECT originator_id::text, originator_version, notification_id,
+           (recorded_at AT TIME ZONE interval '7 hours')::date, topic, state
+    FROM events
+    WHERE notification_id <= %(position)s
+    ORDER BY originator_id, originator_version
+) TO STDOUT (FORMAT binary);
+
+-- unit_totals_deltas --
+COPY (
+    SELECT position, recorded_on, leaf_id::text, level, day,
+           place, shift, partner, team, actor, residence, reason, event, waits, count
+    FROM unit_totals_deltas
+) TO STDOUT (FORMAT binary);
+
+-- unit_totals_day --
+COPY (
+    SELECT leaf_id::text, level, day,
+           collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+           awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    FROM unit_totals_day
+) TO STDOUT (FORMAT binary);
+
+-- unit_totals_month --
+COPY (
+    SELECT leaf_id::text, level, month,
+           collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+           awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    FROM unit_totals_month
+) TO STDOUT (FORMAT binary);
