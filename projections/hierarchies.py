@@ -63,13 +63,15 @@ class Rows:
         shares = self._shares_of_leaves(hierarchy)
         if attribution == "residence":
             shares = _by_residence(tree, shares)
-        self.boundaries = sorted({share.first for share in shares} - {FIRST_DAY})
-        """The days on which something begins to count elsewhere."""
+        days = {day for share in shares for day in (share.first, share.after)}
+        self.boundaries = sorted(days - {FIRST_DAY, LAST_DAY})
+        """The days on which something begins to count elsewhere, or no more."""
         self.parameters: dict[str, Any] = {
             "scoped": scope is not None,
             "members": as_array([share.leaf for share in shares]),
-            "firsts": as_array([share.first for share in shares]),
-            "afters": as_array([share.after for share in shares]),
+            # In the tree of one day each leaf counts in one bucket: then the days are left out, some milliseconds of a nation's.
+            "firsts": as_array([share.first for share in shares] if self.boundaries else []),
+            "afters": as_array([share.after for share in shares] if self.boundaries else []),
             "buckets": as_array([share.bucket for share in shares]),
         }
         """What the queries of ``unit_totals.sql`` take."""

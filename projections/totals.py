@@ -396,6 +396,9 @@ def _coarse(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:
     broken = sorted({day.replace(day=1) for day in boundaries if day.day != 1})
     return {
         "months": months,
+        # In the tree of one day, what awaits is the same whenever it began to; so is all of it where no days are asked for.
+        "ever": not boundaries and set(query.bys) <= {*BY_UNITS, "level"},
+        "bounded": query.from_day is not None or query.to_day is not None,
         "from": first,
         "to": after_last,
         "broken": as_array(broken),

@@ -1,7 +1,7 @@
 """How many collections, approvals and activations each unit has: the fold of the log.
 
 Pure arithmetic over events; the tables it is written to are in ``sql/unit_totals.sql``: every delta, and their
-sums by day and by month. Every event also says what it leaves and where it counts, so the fold never looks back.
+sums by day, by month and of all days. Every event also says what it leaves and where it counts, so the fold never looks back.
 """
 
 from collections import defaultdict
@@ -254,7 +254,7 @@ class UnitTotalsTables(Tables):
     """The deltas and their sums by day and by month, live or being rebuilt beside them."""
 
     NAME = NAME
-    LIVE = ("unit_totals_month", "unit_totals_day", "unit_totals_deltas")
+    LIVE = ("unit_totals_ever", "unit_totals_month", "unit_totals_day", "unit_totals_deltas")
 
     def __init__(self, *, rebuild: bool = False) -> None:
         super().__init__(rebuild=rebuild)

@@ -4,7 +4,7 @@ COPY {deltas} (
 ) FROM STDIN;
 
 -- add --
--- Sums by day, each cell once; the months are their sums.
+-- Sums by day, each cell once; those by month and of all days are their sums.
 WITH delta AS MATERIALIZED (
     SELECT * FROM unnest(
         %(leaf_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
@@ -39,20 +39,47 @@ added_day AS (
         awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
         awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
         awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+),
+added_month AS (
+    INSERT INTO {month} AS t (
+        leaf_id, level, month,
+        collected, approved, rejected, notified,
+        activated, locked, unlocked, withdrawn,
+        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    )
+    SELECT leaf_id, level, date_trunc('month', day::timestamp)::date AS month,
+           sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
+           sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int,
+           sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
+    FROM delta
+    GROUP BY leaf_id, level, date_trunc('month', day::timestamp)::date
+    ON CONFLICT (month, leaf_id, level) DO UPDATE
+    SET collected           = t.collected           + excluded.collected,
+        approved            = t.approved            + excluded.approved,
+        rejected            = t.rejected            + excluded.rejected,
+        notified            = t.notified            + excluded.notified,
+        activated           = t.activated           + excluded.activated,
+        locked              = t.locked              + excluded.locked,
+        unlocked            = t.unlocked            + excluded.unlocked,
+        withdrawn           = t.withdrawn           + excluded.withdrawn,
+        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
+        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
+        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
 )
-INSERT INTO {month} AS t (
-    leaf_id, level, month,
+INSERT INTO {ever} AS t (
+    leaf_id, level,
     collected, approved, rejected, notified,
     activated, locked, unlocked, withdrawn,
     awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
 )
-SELECT leaf_id, level, date_trunc('month', day::timestamp)::date AS month,
+SELECT leaf_id, level,
        sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
        sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int,
        sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
 FROM delta
-GROUP BY leaf_id, level, date_trunc('month', day::timestamp)::date
-ON CONFLICT (month, leaf_id, level) DO UPDATE
+GROUP BY leaf_id, level
+ON CONFLICT (leaf_id, level) DO UPDATE
 SET collected           = t.collected           + excluded.collected,
     approved            = t.approved            + excluded.approved,
     rejected            = t.rejected            + excluded.rejected,
@@ -68,7 +95,7 @@ SET collected           = t.collected           + excluded.collected,
 
 -- read_coarse --
 -- One statement, so that the position and the counts are of one moment, also while a rebuild
--- swaps the tables. Months come from the roll-up; of one that is asked for in part, the days are added
+-- swaps the tables. Where no day matters, all of it comes from the sums of all days. Months come from theirs; of one that is asked for in part, the days are added
 -- that are asked for, or those taken off again that are not, whichever are fewer. A month within which the tree
 -- changes is broken: its days are read instead.
 -- What awaits, awaits now: the days asked for do not bound it. Leaves come with the bucket that
@@ -89,14 +116,25 @@ LEFT JOIN (
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
     FROM (
-        SELECT leaf_id, level, month AS day,
+        SELECT leaf_id, level, DATE '2000-01-01' AS day,
                collected, approved, rejected, notified,
                activated, locked, unlocked, withdrawn,
                awaiting_approval, awaiting_activation,
-               CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END AS sign
+               CASE WHEN %(bounded)b::boolean THEN 0 ELSE 1 END AS sign
+        FROM unit_totals_ever
+        WHERE %(ever)b::boolean
+        UNION ALL
+        SELECT leaf_id, level, month,
+               collected, approved, rejected, notified,
+               activated, locked, unlocked, withdrawn,
+               CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_approval END,
+               CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_activation END,
+               CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END
         FROM unit_totals_month
         WHERE %(months)b::boolean
           AND month <> ALL(%(broken)t::date[])
+          AND (NOT %(ever)b::boolean
+               OR %(bounded)b::boolean AND month >= %(month_from)b::date AND month < %(month_to)b::date)
         UNION ALL
         SELECT leaf_id, level, day,
                collected, approved, rejected, notified,
@@ -131,7 +169,7 @@ LEFT JOIN (
     ) AS parts
     LEFT JOIN unnest(%(members)t::uuid[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
         AS tree (member, first, after, bucket)
-        ON member = leaf_id AND parts.day >= first AND parts.day < after
+        ON member = leaf_id AND (first IS NULL OR parts.day >= first AND parts.day < after)
     WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
       AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
     GROUP BY 1, 2
@@ -169,7 +207,7 @@ LEFT JOIN (
         ) AS parts
         LEFT JOIN unnest(%(members)t::{member_type}[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
             AS tree (member, first, after, bucket)
-            ON member = {member} AND parts.day >= first AND parts.day < after
+            ON member = {member} AND (first IS NULL OR parts.day >= first AND parts.day < after)
         WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
           AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
           AND (sign <> 0 OR waits IS NOT NULL)
@@ -196,13 +234,13 @@ LEFT JOIN (
            sum(withdrawn)::bigint,
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
-    FROM unit_totals_month
+    FROM unit_totals_ever
     GROUP BY leaf_id
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
 
 -- read_overdue --
--- What waits stands on the day since when it waits. So what is overdue is all that waits, which the months tell, less what
+-- What waits stands on the day since when it waits. So what is overdue is all that waits, less what
 -- has waited only since a day after the last one of its time limit: those are the days of some two weeks.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
@@ -217,7 +255,7 @@ LEFT JOIN (
         SELECT leaf_id, level,
                awaiting_approval, awaiting_approval AS approval_overdue,
                awaiting_activation, awaiting_notified, awaiting_notified AS activation_overdue
-        FROM unit_totals_month
+        FROM unit_totals_ever
         UNION ALL
         SELECT leaf_id, level,
                0,

@@ -236,10 +236,10 @@ def whole(row: Mapping[str, int]) -> dict[str, int]:
 
 def tables_of(database: Database) -> dict[str, Counts]:
     """Return what the three tables hold, each summed to ``Where``s with None where the grain has no more."""
-    grains: dict[str, Counts] = {"deltas": Counter(), "day": Counter(), "month": Counter()}
+    grains: dict[str, Counts] = {"deltas": Counter(), "day": Counter(), "month": Counter(), "ever": Counter()}
     with psycopg.connect(database.as_operator(), autocommit=True) as connection:
-        for grain in ("day", "month"):
-            query = f"SELECT leaf_id::text, level, {grain}, {', '.join(COUNTS)} FROM unit_totals_{grain}"
+        for grain, column in {"day": "day", "month": "month", "ever": "NULL"}.items():
+            query = f"SELECT leaf_id::text, level, {column}, {', '.join(COUNTS)} FROM unit_totals_{grain}"
             for unit, level, day, *numbers in connection.execute(query).fetchall():
                 for measure, number in zip(COUNTS, numbers, strict=True):
                     grains[grain][measure, coarse(unit, level, day)] += number
@@ -262,15 +262,16 @@ WAITS = (
 """As the numbers in the table mean."""
 
 
-def coarse(unit: str, level: int, day: date) -> Where:
+def coarse(unit: str, level: int, day: date | None) -> Where:
     return Where(unit, level, day, *[None] * 7)
 
 
 def tables_by_hand(counts: Counts) -> dict[str, Counts]:
     """Return what ``tables_of`` must return."""
-    grains: dict[str, Counts] = {"deltas": counts, "day": Counter(), "month": Counter()}
+    grains: dict[str, Counts] = {"deltas": counts, "day": Counter(), "month": Counter(), "ever": Counter()}
     for (measure, where), number in counts.items():
         grains["day"][measure, coarse(where.unit, where.level, where.day)] += number
+        grains["ever"][measure, coarse(where.unit, where.level, None)] += number
         grains["month"][measure, coarse(where.unit, where.level, where.day.replace(day=1))] += number
     return grains
 

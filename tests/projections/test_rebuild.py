@@ -29,7 +29,7 @@ from projections.unit_totals import UnitTotalsTables
 from tests.projections import by_hand, campaigns
 from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, wait_until
 
-TABLES = ("unit_totals_month", "unit_totals_day", "unit_totals_deltas")
+TABLES = ("unit_totals_ever", "unit_totals_month", "unit_totals_day", "unit_totals_deltas")
 
 
 def rows_of_tables(database) -> dict[str, list]:

@@ -1,17 +1,27 @@
 """Totals over the three real changes of Thanh Hoá in 2025: as they were, restated, and what nobody has decided."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from importlib.resources import files
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import Ledger
-from ledger.errors import FieldInvalidError
+from ledger.errors import FieldInvalidError, UnitNotValidError
 from ledger.units import read_merge_rows, read_unit_rows
-from ledger.units.commands import AbolishUnits, MergeUnits, RenameUnit, Reorganise, WithdrawReorganisation
+from ledger.units.commands import (
+    AbolishUnits,
+    MergeUnits,
+    MoveUnits,
+    RenameUnit,
+    Reorganise,
+    WithdrawReorganisation,
+)
 from projections import Totals, TotalsQuery, preview
+from tests.projections.by_hand import MEASURES
 from tests.projections.test_totals import Desk
 
 DAYS = {
@@ -289,3 +299,50 @@ def test_nothing_to_compare(totals, query):
     """A period without an end has none before it, and days are not those of another period."""
     with pytest.raises(FieldInvalidError, match="compare"):
         totals.read(TotalsQuery(compare="previous", **query))
+
+
+def test_sums_and_deltas_agree(desk, totals):
+    """Sums of months and days tell what the deltas tell one by one, also where a tree changes within a month."""
+    ledger = desk.ledger
+    for unit, parent, day in (("16378", "38", date(2025, 2, 10)), ("14761", "381", date(2024, 12, 5))):
+        ledger.change_units(MoveUnits(units=(unit,), parent=parent, effective=day, decree="NQ"))
+    for unit, at in product(
+        ("14761", "16378", "380"), ("2024-12-04T09:00:00+07:00", "2024-12-05T09:00:00+07:00")
+    ):
+        desk.collect(unit, datetime.fromisoformat(at))
+    desk.collect("16378", datetime.fromisoformat("2025-02-10T09:00:00+07:00"))
+    days = [
+        None,
+        date(2024, 12, 1),
+        date(2024, 12, 5),
+        date(2025, 2, 3),
+        date(2025, 2, 28),
+        date(2025, 7, 31),
+    ]
+    asked = 0
+    for unit, by, hierarchy, first, last in product(
+        (None, "38", "380"),
+        ("unit", "commune", "level", "month"),
+        ("then", "2024-12-31", "2025-02-20"),
+        days,
+        days,
+    ):
+        if (first and last and last < first) or (unit == "380" and last == days[-1]):
+            continue
+        query = TotalsQuery(unit=unit, by=by, hierarchy=hierarchy, from_day=first, to_day=last)
+        try:
+            told = totals.read(query)
+        except UnitNotValidError:
+            continue
+        asked += 1
+        name = "unit" if by == "commune" else by
+        one_by_one: dict = {}
+        for row in totals.read(replace(query, by=(by, "place"))).rows:
+            key = str(row[name])
+            for measure in MEASURES:
+                one_by_one.setdefault(key, Counter())[measure] += row[measure]
+        rows = {str(row[name]): Counter({measure: row[measure] for measure in MEASURES}) for row in told.rows}
+        assert {key: +row for key, row in rows.items() if any(row.values())} == {
+            key: +row for key, row in one_by_one.items() if any(row.values())
+        }, query
+    assert 200 < asked

@@ -1,10 +1,29 @@
 -- Every delta with its position, so that any past state can be told, by officer, team and residence too; and their sums by
--- day and by month. Everything is counted anew from the log, which takes about a minute for 5 million events.
+-- day, by month and ever. Everything is counted anew from the log, which takes about a minute for 5 million events.
 
 DROP TABLE {schema}.unit_totals_month, {schema}.unit_totals_day, {schema}.unit_totals_fine;
 
 -- A leaf is a unit, or what was allocated of a split unit to one of its successors. The tree of units is applied when a
 -- question is asked.
+-- Of all days: however old a ledger becomes, what awaits now is read here.
+CREATE TABLE {schema}.unit_totals_ever (
+    leaf_id             uuid     NOT NULL,
+    level               smallint NOT NULL,
+    collected           int      NOT NULL,
+    approved            int      NOT NULL,
+    rejected            int      NOT NULL,
+    notified            int      NOT NULL,
+    activated           int      NOT NULL,
+    locked              int      NOT NULL,
+    unlocked            int      NOT NULL,
+    withdrawn           int      NOT NULL,
+    awaiting_approval   int      NOT NULL,
+    awaiting_activation int      NOT NULL,
+    awaiting_long       int      NOT NULL,
+    awaiting_notified   int      NOT NULL,
+    PRIMARY KEY (leaf_id, level)
+) WITH (fillfactor = 50);
+
 CREATE TABLE {schema}.unit_totals_month (
     leaf_id             uuid     NOT NULL,
     level               smallint NOT NULL,
@@ -68,7 +87,7 @@ CREATE INDEX unit_totals_deltas_position ON {schema}.unit_totals_deltas USING br
 -- Details of one unit.
 CREATE INDEX unit_totals_deltas_leaf ON {schema}.unit_totals_deltas (leaf_id, day);
 
-GRANT SELECT ON {schema}.unit_totals_month, {schema}.unit_totals_day, {schema}.unit_totals_deltas TO {writer};
+GRANT SELECT ON {schema}.unit_totals_ever, {schema}.unit_totals_month, {schema}.unit_totals_day, {schema}.unit_totals_deltas TO {writer};
 
 UPDATE {schema}.projections
 SET position    = 0,
