@@ -20,6 +20,7 @@ from benchmarks.projections import measure_catch_up, measure_runner
 from benchmarks.server import facts, postgres_in, settle
 from benchmarks.stock import measure_stock
 from benchmarks.table import Line, Results, Section, at_least, at_most, ratio, show, step, told, write_json
+from benchmarks.targets import set_targets
 from benchmarks.traffic import draw
 from ledger import Ledger, open_ledger
 from ledger.embedded import EmbeddedPostgres
@@ -113,6 +114,8 @@ TABLE = [
             Line("get.totals_days.p95", "the same between two days, p95", "ms", at_most(20)),
             Line("get.totals_year_then.p95", "by commune over a year, as then, p95", "ms", at_most(40)),
             Line("get.totals_year_now.p95", "by commune over a year, restated, p95", "ms", at_most(40)),
+            Line("get.progress.median", "progress of all communes, median", "ms"),
+            Line("get.progress.p95", "progress of all communes, p95", "ms", at_most(100)),
             Line("get.totals_by_day.median", "totals by day, median", "ms"),
             Line("get.totals_by_day.p95", "totals by day, p95", "ms"),
             Line("get.totals_by_place.median", "totals by place, median", "ms"),
@@ -198,6 +201,7 @@ def measure(
         measure_runner(home, "live", results)
         measure_one_row_commits(postgres, load_seconds, repeats, results)
         with step("questions over HTTP"):
+            set_targets(ledger)
             measure_questions(home, _dossier_ids(ledger, rows), scale, results)
         settle(postgres)
         measure_load(ledger, home, load_seconds, repeats, results)

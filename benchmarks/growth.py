@@ -43,8 +43,10 @@ from benchmarks.table import (
     told,
     write_json,
 )
+from benchmarks.targets import set_targets
 from ledger import Ledger, read_report
 from ledger.embedded import EmbeddedPostgres
+from ledger.target_events import TARGETS_STREAM
 from ledger.unit_events import UNITS_STREAM
 from projections import catch_up, open_totals
 
@@ -82,6 +84,7 @@ def table_of(stages: Sequence[int]) -> list[Section]:
         section("The same between two days, p95", "get.totals_days.p95", "ms", at_most(1.5)),
         section("By commune over a year, as then, p95", "get.totals_year_then.p95", "ms", aim=at_most(80)),
         section("The same restated to July 2025, p95", "get.totals_year_now.p95", "ms", aim=at_most(80)),
+        section("Progress of all communes, p95", "get.progress.p95", "ms", aim=at_most(100)),
         section("History of a dossier, p95", "get.history.p95", "ms", at_most(1.5)),
         section("Import of the file, projections stopped", "import", "events/s"),
         section("  memory of its process", "memory.parent", "MB", aim=small),
@@ -173,6 +176,7 @@ def measure(postgres: EmbeddedPostgres, stages: Sequence[int], results: Results)
             with step("record_many, questions over HTTP"):
                 for number in range(APPENDS):
                     _append(ledger, _appends(home, stage, number), stage, results)
+                set_targets(ledger)
                 catch_up(ledger.database)
                 scale = stages[0] / FULL_SIZE_STAGE
                 measure_questions(home, _dossiers(postgres, head), scale, results, suffix=f".{stage}")
@@ -253,10 +257,11 @@ def _dossiers(postgres: EmbeddedPostgres, head: int) -> list[str]:
     """Return dossiers from all over the log."""
     chance = Random(head)
     positions = [chance.randint(1, head) for _ in range(2 * REQUESTS)]
-    query = "SELECT DISTINCT originator_id FROM ledger.events WHERE notification_id = ANY(%s) AND originator_id <> %s"
+    query = "SELECT DISTINCT originator_id FROM ledger.events WHERE notification_id = ANY(%s) AND originator_id <> ALL(%s)"
     with psycopg.connect(postgres.conninfo()) as connection:
         found = sorted(
-            str(dossier_id) for (dossier_id,) in connection.execute(query, [positions, UNITS_STREAM])
+            str(dossier_id)
+            for (dossier_id,) in connection.execute(query, [positions, [UNITS_STREAM, TARGETS_STREAM]])
         )
     chance.shuffle(found)
     return found[:REQUESTS]

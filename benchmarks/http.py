@@ -22,6 +22,7 @@ QUESTIONS = {
     "totals_days": ("/v1/totals?unit=38&from=2024-10-10&to=2024-12-05", REQUESTS),
     "totals_year_then": (f"/v1/totals?unit=38&by=commune&{YEAR}&hierarchy=then", 100),
     "totals_year_now": (f"/v1/totals?unit=38&by=commune&{YEAR}&hierarchy=2025-07-01", 100),
+    "progress": ("/v1/progress?unit=38&by=commune&on=2024-12-09", 100),
     "totals_by_day": ("/v1/totals?by=day", 100),
     "totals_by_place": ("/v1/totals?by=place", 30),
 }

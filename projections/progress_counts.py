@@ -36,13 +36,16 @@ class CountsThen:
             return [
                 self._ask(None, _by(unit), level, first, last)[0].get(unit.code, NOTHING) for unit in units
             ]
+        if scope and all(unit.id == scope.id for unit in units):
+            # The sum is wanted alone; of two levels it is made faster than of all communes.
+            return [self._ask(scope.code, "level", level, first, last)[1]] * len(units)
         counts, whole = self._ask(scope.code if scope else None, by, level, first, last)
         return [whole if scope and unit.id == scope.id else counts.get(unit.code, NOTHING) for unit in units]
 
     def _ask(
-        self, scope: str | None, by: By, level: int | None, first: date, last: date
+        self, scope: str | None, by: By | Literal["level"], level: int | None, first: date, last: date
     ) -> tuple[dict[str, Counts], Counts]:
-        """Return counts by code, and their sum; asked once for all units and targets that need it."""
+        """Return counts by code of a unit, and their sum; asked once for all units and targets that need it."""
         query = TotalsQuery(
             unit=scope,
             by=by,
@@ -55,7 +58,7 @@ class CountsThen:
         if query not in self._answers:
             answer = self._totals.read(query)
             found: dict[str, Counts] = {}
-            for row in answer.rows:
+            for row in answer.rows if by != "level" else ():
                 # A unit that has ended may have had the same code: the one that has it on the day comes first.
                 found.setdefault(row["unit"]["code"], row)
             self._answers[query] = found, answer.sum

@@ -18,6 +18,8 @@ from rich.table import Table
 Form = Literal["table", "json", "csv"]
 NOT_A_TERMINAL_WIDTH = 200
 """As wide as most tables need: the reader may be grep."""
+NOT_AVAILABLE = "not available"
+"""In place of a number, for people; programs get nothing, or null."""
 WORD_WIDTH_MAX = 40
 """Nothing we print has longer words; whoever writes a note may have made one."""
 
@@ -100,7 +102,8 @@ class Output(msgspec.Struct, frozen=True):
         borders = 3 * len(columns) + 1
         widths = _fit(natural, least, width - borders)
         for index, header in enumerate(headers):
-            numbers = [isinstance(row[index], int | float) for row in rows if row[index] is not None]
+            told = [row[index] for row in rows if row[index] not in (None, NOT_AVAILABLE)]
+            numbers = [isinstance(value, int | float) for value in told]
             numeric = bool(numbers) and all(numbers)
             table.add_column(
                 header,

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from api.cli.common import DAY, INSTANT, Context, command
-from api.cli.output import Output, note
+from api.cli.output import NOT_AVAILABLE, Output, note
 from ledger.target_events import MEASURES, Measure
 from projections import GoalProgress, Progress, ProgressAnswer, ProgressQuery, ProgressRow
 from projections.progress_counts import By
@@ -16,8 +16,7 @@ from projections.progress_counts import By
 _COLUMNS = tuple(name for name in ProgressRow.__struct_fields__ if name != "unit")
 _OF_GOAL = ("target_id", "issuer", "measure", "level", "from_day", "deadline", "days_left", "done", "rate_of")
 """What a table says once for all of its rows, or needs not say."""
-_NOT_AVAILABLE = "not available"
-CODES_TOLD_MAX = 20
+CODES_TOLD_MAX = 8
 """Of units without a target, for people; programs get all."""
 
 
@@ -177,6 +176,6 @@ def _header(name: str) -> str:
 def _values(row: ProgressRow, columns: Sequence[str]) -> list[Any]:
     values = msgspec.structs.asdict(row)
     return [
-        _NOT_AVAILABLE if name in ("target", "percent") and row.target is None else values[name]
+        NOT_AVAILABLE if name in ("target", "percent") and row.target is None else values[name]
         for name in columns
     ]

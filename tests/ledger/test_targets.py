@@ -132,6 +132,7 @@ def test_a_denominator_for_the_same_day_takes_the_place_of_the_one_before():
     after = people({"1": None}, before)
     assert None is after.denominator(IDS["1"], "eligible", FROM).value
     assert 2000 == after.at(1).denominator(IDS["1"], "eligible", FROM).value
+    assert 1 == len(after.denominators[IDS["1"], "eligible"])
     assert Targets() == after.at(0)
     assert after is after.at(2)
 

@@ -165,3 +165,12 @@ def test_a_list_that_is_wrong_is_refused_by_its_lines(lines, fault):
 def test_a_list_of_something_else_is_refused(header):
     with pytest.raises(FileInvalidError, match=f"the header must be {HEADER}"):
         parse_holidays(header)
+
+
+@given(days, st.integers(0, 60))
+def test_the_working_days_after_a_day_are_those_of_its_time_limits(start, length):
+    """The day itself is not one of them; the last one may be."""
+    last = start + timedelta(length)
+    number, provisional = WORKING_DAYS.after(start, last)
+    assert WORKING_DAYS.due(start, number) <= last < WORKING_DAYS.due(start, number + 1)
+    assert provisional == any(WORKING_DAYS.is_provisional(start + timedelta(n)) for n in range(1, length + 1))

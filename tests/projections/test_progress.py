@@ -411,6 +411,20 @@ def test_a_unit_that_did_not_exist_yet_has_no_part_in_a_target_that_had_passed(
     assert [("38", 0)] == named(progress.read(ProgressQuery()).rows, "count")
 
 
+def test_a_unit_that_is_still_to_come_has_not_ended(ledger, progress, counted, tmp_path):
+    """Asked before its first day, though its last day is known by now too."""
+    path = tmp_path / "units.csv"
+    path.write_text("code,name,level,parent_code\n99999,Mới,commune,380\n", encoding="utf-8")
+    ledger.load_units(path, valid_from=date(2024, 12, 3))
+    ledger.set_targets([row("99999", from_day=date(2024, 12, 3))], issuer="Tỉnh")
+    ledger.change_units(
+        MergeUnits(units=("99999",), into="14761", effective=date(2024, 12, 6), decree="NQ 1")
+    )
+    counted()
+    ends = [progress.read(ProgressQuery(unit="380", on=on)).goals for on in (FROM, TODAY)]
+    assert [[], [1]] == [[goal.ended for goal in goals] for goals in ends]
+
+
 # When there is no answer.
 
 
