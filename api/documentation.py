@@ -31,6 +31,7 @@ from projections import (
     TimeLimit,
     TotalsAnswer,
 )
+from projections.totals import Period
 
 TITLE = "Activation ledger"
 DESCRIPTION = """\
@@ -60,6 +61,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         ImportAnswer,
         LevelState,
         OverdueAnswer,
+        Period,
         Problem,
         ProgressAnswer,
         ProgressRow,
@@ -86,8 +88,10 @@ def describe(document: OpenAPI) -> None:
         assert schema.properties is not None
         if struct.__doc__:
             schema.description = _plain(struct.__doc__)
+        told_as = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
         for name, text in _fields(struct):
-            schema.properties[name] = replace(schema.properties[name], description=_plain(text))
+            told = told_as[name]
+            schema.properties[told] = replace(schema.properties[told], description=_plain(text))
     schemas["Report"] = REPORT
     schemas["CloudEvent"] = cloud_events.SCHEMA
     assert document.paths is not None

@@ -9,7 +9,7 @@ from ledger import Ledger
 from ledger.units import UnitTree
 
 
-class DenominatorLine(msgspec.Struct, frozen=True):
+class DenominatorLine(msgspec.Struct, frozen=True, rename={"from_day": "from"}):
     """How many people of one kind a unit has."""
 
     code: str
@@ -31,7 +31,7 @@ class DenominatorList(msgspec.Struct, frozen=True):
     rows: list[DenominatorLine]
 
 
-class TargetLine(msgspec.Struct, frozen=True):
+class TargetLine(msgspec.Struct, frozen=True, rename={"from_day": "from"}):
     """A target as it was set."""
 
     code: str

@@ -43,7 +43,7 @@ class ProgressQuery(msgspec.Struct, frozen=True):
     """The same by time: the last position that was recorded by then."""
 
 
-class ProgressRow(msgspec.Struct, frozen=True):
+class ProgressRow(msgspec.Struct, frozen=True, rename={"from_day": "from"}):
     """How far one unit is from one target. What is null is not available, which is not the same as 0."""
 
     unit: dict[str, str]
@@ -88,7 +88,7 @@ class ProgressRow(msgspec.Struct, frozen=True):
     """The unit's last day, where it has ended on the way: all of it is said of the end of that day."""
 
 
-class GoalProgress(msgspec.Struct, frozen=True):
+class GoalProgress(msgspec.Struct, frozen=True, rename={"from_day": "from"}):
     """How the units of the rows stand together that have the same issuer, measure, level, first day and deadline."""
 
     issuer: str

@@ -94,7 +94,8 @@ def tell_progress(output: Output, answer: ProgressAnswer) -> None:
             for kind, told in (("whole", answer.whole), ("unit", answer.rows), ("ended", answer.ended))
             for row in told
         ]
-        output.rows("", ["row", "code", "name", "unit_level", *_COLUMNS], rows)
+        columns = ("from" if name == "from_day" else name for name in _COLUMNS)
+        output.rows("", ["row", "code", "name", "unit_level", *columns], rows)
         return
     output.say(
         f"at the end of {answer.on}; true for position {answer.position:,}, "

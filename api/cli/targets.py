@@ -63,7 +63,7 @@ def denominators_list(context: Context, name: str | None, on: date | None, at: i
         return
     context.output.rows(
         f"{len(answer.rows)} denominators that hold on {answer.on}",
-        DenominatorLine.__struct_fields__,
+        DenominatorLine.__struct_encode_fields__,
         [list(msgspec.structs.astuple(row)) for row in answer.rows],
     )
 
@@ -105,8 +105,10 @@ def targets_list(
     if context.output.form == "json":
         context.output.document(answer)
         return
-    columns: Sequence[str] = TargetLine.__struct_fields__
-    lines: list[Mapping[str, object]] = [msgspec.structs.asdict(row) for row in answer.rows]
+    columns: Sequence[str] = TargetLine.__struct_encode_fields__
+    lines: list[Mapping[str, object]] = [
+        dict(zip(columns, msgspec.structs.astuple(row), strict=True)) for row in answer.rows
+    ]
     if context.output.form == "table":
         # What is empty everywhere only widens the table for people; programs get every column.
         columns = [name for name in columns if any(line[name] not in (None, "") for line in lines)]
