@@ -57,7 +57,7 @@ def without_times(text):
 
 
 def test_tour(place):
-    """Every command of the tour works and prints what the README shows."""
+    """Every command of the tour works and prints what the README shows; then the units change, and no count is lost."""
     folder, environment = place
     printed = run("bash", "-euo", "pipefail", "-c", block("tour"), cwd=folder, env=environment)
 
@@ -70,6 +70,14 @@ def test_tour(place):
         in printed
     )
     assert "5,718" in printed
+
+    environment["LEDGER_HOME"] = str(folder / "tour")
+    printed = run("bash", "-euo", "pipefail", "-c", block("units"), cwd=folder, env=environment)
+    assert "Huyện Nga Sơn" in printed
+    assert "Phường Hàm Rồng" in printed
+    then, restated = re.findall(r"^│ total .*$", printed, re.MULTILINE)
+    assert re.findall(r"[\d,]+", then) == re.findall(r"[\d,]+", restated)
+    assert 1 == len(re.findall(r"^│ +│ unallocated +│", printed, re.MULTILINE))
 
 
 def test_library(place, tmp_path):
