@@ -68,7 +68,8 @@ REPORT = Schema(
         "level": Schema(type=OpenAPIType.INTEGER, enum=[1, 2], description="Of the account."),
         "unit": _text(
             "Code, valid at occurred_at, of the unit whose work this is. For approved, rejected, notified and "
-            "withdrawn it may be absent: then the collecting unit counts.",
+            "withdrawn it may be absent: then the collecting unit counts. For allocated the part of a split unit where the "
+            "dossier belongs.",
             max_length=UNIT_CHARACTERS_MAX,
         ),
         "occurred_at": _text(

@@ -3,6 +3,7 @@
 from ledger.application import Ledger, TargetsRecorded, UnitsLoaded, open_ledger
 from ledger.commands import (
     Activate,
+    Allocate,
     Amend,
     AnyCommand,
     Approve,
@@ -19,6 +20,7 @@ from ledger.commands import (
 from ledger.errors import LedgerError, UnavailableError
 from ledger.events import (
     Activated,
+    Allocated,
     Amended,
     AnyEvent,
     Approved,
@@ -45,6 +47,8 @@ from ledger.units import Unit, UnitTree
 __all__ = [
     "Activate",
     "Activated",
+    "Allocate",
+    "Allocated",
     "Amend",
     "Amended",
     "AnyCommand",

@@ -15,6 +15,7 @@ from ledger.commands import (
     NO_TEAM,
     PARTNERS,
     PLACES,
+    Allocate,
     Amend,
     AnyCommand,
     Collect,
@@ -81,6 +82,8 @@ def check(command: AnyCommand, *, now: datetime, reasons: Reasons) -> None:
     try:
         if isinstance(command, StepCommand):
             _check_step(command)
+        elif isinstance(command, Allocate):
+            _check_allocation(command)
         else:
             _check_correction(command)
         if command.TYPE in _WITH_REASON:
@@ -150,21 +153,14 @@ def _check_step(command: StepCommand) -> None:
         _check_choice("card", command.card, CARDS)
 
 
+def _check_allocation(command: Allocate) -> None:
+    _check_texts(command)
+    if not command.unit:
+        raise FieldMissingError("unit", "the part of the split one to which the dossier belongs")
+
+
 def _check_correction(command: CorrectionCommand) -> None:
-    try:
-        many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
-        many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
-        many_digits |= _note(command.note)
-        if isinstance(command, Reassign):
-            many_digits |= _word("unit", command.unit, UNIT_CHARACTERS_MAX)
-        elif isinstance(command, Amend):
-            many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
-    except FieldInvalidError:
-        _check_own_number(command)
-        raise
-    if many_digits:
-        _check_own_number(command)
-    _check_given(command)
+    _check_texts(command)
     # Not isinstance: True is 1 and 2.0 is 2, but neither can be read again from a stored event.
     if type(command.corrects) is not int or not 1 <= command.corrects <= VERSION_MAX:
         raise FieldInvalidError("corrects", "the version of an entry of this dossier, from 1")
@@ -175,6 +171,24 @@ def _check_correction(command: CorrectionCommand) -> None:
         _check_choice("partner", command.partner, PARTNERS)
         if not (command.place or command.team or command.partner or command.note):
             raise FieldMissingError("place", "an amendment changes place, team, partner or note")
+
+
+def _check_texts(command: Allocate | CorrectionCommand) -> None:
+    """Check what an allocation and a correction have of key, actor, note, unit and team."""
+    try:
+        many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
+        many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
+        many_digits |= _note(command.note)
+        if isinstance(command, Allocate | Reassign):
+            many_digits |= _word("unit", command.unit, UNIT_CHARACTERS_MAX)
+        elif isinstance(command, Amend):
+            many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
+    except FieldInvalidError:
+        _check_own_number(command)
+        raise
+    if many_digits:
+        _check_own_number(command)
+    _check_given(command)
 
 
 def _check_given(command: Command) -> None:

@@ -129,6 +129,21 @@ class Unlock(StepCommand, frozen=True, gc=False, kw_only=True):
     """A code of the ledger's list of reasons."""
 
 
+class Allocate(Command, frozen=True, gc=False, kw_only=True):
+    """Say where a dossier of a split unit belongs from the split on.
+
+    It is no correction: before the split everything counts as it did. It holds for all that counts there of its level,
+    recorded before or after, until another allocation.
+
+    Refused where nothing that stands of the level counts at a unit that was split with ``unit`` among its parts.
+    """
+
+    TYPE = "allocated"
+
+    unit: str
+    """Code, valid at ``occurred_at``, of the part."""
+
+
 class CorrectionCommand(Command, frozen=True, gc=False, kw_only=True):
     """A mistake put right. What was recorded stays; what it counts as changes, also in the past."""
 
@@ -176,10 +191,11 @@ class Confirm(CorrectionCommand, frozen=True, gc=False, kw_only=True):
 
 AnyStepCommand = Collect | Approve | Reject | Notify | Withdraw | Activate | Lock | Unlock
 AnyCorrectionCommand = Void | Reassign | Amend | Confirm
-AnyCommand = AnyStepCommand | AnyCorrectionCommand
+AnyCommand = AnyStepCommand | Allocate | AnyCorrectionCommand
 
 COMMANDS: Mapping[str, type[AnyCommand]] = {
-    command.TYPE: command for command in (*get_args(AnyStepCommand), *get_args(AnyCorrectionCommand))
+    command.TYPE: command
+    for command in (*get_args(AnyStepCommand), Allocate, *get_args(AnyCorrectionCommand))
 }
 """By type, in the order of a dossier's life."""
 

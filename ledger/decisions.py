@@ -17,6 +17,7 @@ import msgspec
 
 from ledger.commands import (
     Activate,
+    Allocate,
     Amend,
     AnyCommand,
     AnyCorrectionCommand,
@@ -38,6 +39,7 @@ from ledger.dossier import (
     InForce,
     Standing,
     changes,
+    counting_at,
     in_force,
     stand,
     standing_steps,
@@ -51,6 +53,7 @@ from ledger.errors import (
     AlreadyNotifiedError,
     AlreadyVoidedError,
     EntryUnknownError,
+    IsAllocationError,
     IsCorrectionError,
     NotActiveError,
     NotApprovedError,
@@ -58,6 +61,7 @@ from ledger.errors import (
     NothingChangesError,
     NothingToConfirmError,
     NotLockedError,
+    NotSplitError,
     OutOfOrderError,
     SameOfficerError,
     StateError,
@@ -65,6 +69,7 @@ from ledger.errors import (
 )
 from ledger.events import (
     Activated,
+    Allocated,
     Amended,
     AnyCorrection,
     AnyDossierEvent,
@@ -97,6 +102,8 @@ class Placing(msgspec.Struct, frozen=True, gc=False):
     """Of a lock: whether its ground also meets an account that is not activated yet."""
     four_eyes: bool = False
     """Whether corrections wait until another officer confirms them."""
+    split_ids: frozenset[UUID] = frozenset()
+    """Of an allocation: of the units where its level counts those that were split with ``unit_id`` among their heirs."""
 
 
 FROM: Mapping[Type, frozenset[State | None]] = {
@@ -187,6 +194,8 @@ def decide(dossier: Dossier, command: AnyCommand, placing: Placing) -> AnyDossie
     """
     if isinstance(command, StepCommand):
         return decide_step(dossier, command, placing)
+    if isinstance(command, Allocate):
+        return decide_allocation(dossier, command, placing)
     return decide_correction(dossier, command, placing)
 
 
@@ -207,17 +216,22 @@ def decide_step(dossier: Dossier, command: AnyStepCommand, placing: Placing) -> 
     sent = as_sent(command)
     sent["note"] = placing.note
     sent["first"] = command.TYPE not in dossier.types
+    level, allocations = command.level, dossier.allocations
     if isinstance(command, Collect):
         assert placing.unit_id is not None, "a collection has a unit"
         return Collected(
             **sent,
             unit_id=placing.unit_id,
+            allocated_id=allocations.get((level, placing.unit_id)),
             residence=command.residence_unit or None,
             attempt=1 if standing is None else standing.attempt + 1,
             previous=None if standing is None else standing.stand,
         )
     assert standing is not None, "only a collection begins"
-    sent["unit_id"] = placing.unit_id or standing.collecting_unit_id
+    unit_id = sent["unit_id"] = placing.unit_id or standing.collecting_unit_id
+    if allocations:
+        sent["allocated_id"] = allocations.get((level, unit_id))
+        sent["collecting_allocated_id"] = allocations.get((level, standing.collecting_unit_id))
     sent["residence"] = command.residence_unit or standing.residence
     sent["attempt"] = standing.attempt
     sent["collecting_unit_id"] = standing.collecting_unit_id
@@ -239,6 +253,29 @@ _FOLLOWING: Mapping[type[AnyStepCommand], Callable[..., AnyStep]] = {
     Lock: Locked,
     Unlock: Unlocked,
 }
+
+
+def decide_allocation(dossier: Dossier, command: Allocate, placing: Placing) -> Allocated:
+    """Return the event that an allocation makes of *dossier*, with what it does to the counts.
+
+    Raises:
+        NotSplitError: Nothing of the level counts at a unit that was split with the named one among its heirs.
+        NothingChangesError: It belongs there already.
+    """
+    assert placing.unit_id is not None, "an allocation has a unit"
+    split_ids = tuple(unit for unit in counting_at(dossier, command.level) if unit in placing.split_ids)
+    if not split_ids:
+        raise NotSplitError(
+            f"level {command.level} of this dossier counts at no unit that was split with {command.unit} among its "
+            "parts; the tree of units tells what became of each"
+        )
+    if all(dossier.allocations.get((command.level, unit)) == placing.unit_id for unit in split_ids):
+        raise NothingChangesError(
+            f"level {command.level} of this dossier belongs to {command.unit} already; nothing would change"
+        )
+    allocated = Allocated(**as_sent(command), note=placing.note, unit_id=placing.unit_id, split_ids=split_ids)
+    after = (*dossier.entries, allocated)
+    return msgspec.structs.replace(allocated, changes=changes(dossier.entries, after))
 
 
 def decide_correction(dossier: Dossier, command: AnyCorrectionCommand, placing: Placing) -> AnyCorrection:
@@ -271,7 +308,12 @@ def decide_correction(dossier: Dossier, command: AnyCorrectionCommand, placing: 
             assert_never(command)
     after = (*dossier.entries, correction)
     _check_lawful(after)
-    if standing_steps(after) == standing_steps(dossier.entries) and not (isinstance(command, Void) and waits):
+    # An allocation may be taken back also where nothing counts by it now: what comes would.
+    changed = (
+        standing_steps(after) != standing_steps(dossier.entries)
+        or in_force(after).allocations != force.allocations
+    )
+    if not changed and not (isinstance(command, Void) and waits):
         raise NothingChangesError(
             f"entry {command.corrects} of this dossier stands like that already; nothing would change"
         )
@@ -298,6 +340,10 @@ def _corrected(dossier: Dossier, command: AnyCorrectionCommand, force: InForce) 
 
 
 def _check_is_step(entry: AnyDossierEvent, command: AnyCorrectionCommand) -> None:
+    if isinstance(entry, Allocated):
+        raise IsAllocationError(
+            f"entry {command.corrects} of this dossier is an allocation; void it, or allocate the dossier again"
+        )
     if isinstance(entry, Correction):
         raise IsCorrectionError(
             f"entry {command.corrects} of this dossier is a correction ({entry.TYPE}); void it, or correct again what "
@@ -372,8 +418,11 @@ def as_sent(command: AnyCommand) -> dict[str, Any]:
         "level": command.level,
         "occurred_at": command.occurred_at,
         "actor": command.actor,
-        "corrects": command.corrects,
     }
+    if isinstance(command, Allocate):
+        sent["unit"] = command.unit
+        return sent
+    sent["corrects"] = command.corrects
     match command:
         case Void():
             sent["reason"] = command.reason

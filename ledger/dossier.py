@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.commands import NO_TEAM
 from ledger.events import (
+    Allocated,
     Amended,
     AnyDossierEvent,
     AnyStep,
@@ -62,6 +63,8 @@ class Dossier(msgspec.Struct, frozen=True, gc=False):
     """Every key ever used in this dossier, with the version of its event; that of a voided one stays used."""
     types: frozenset[Type] = frozenset()
     """The types of the steps that stand, over both levels."""
+    allocations: Mapping[tuple[int, UUID], UUID] = {}
+    """By level and split unit the part where the dossier belongs."""
 
     @property
     def version(self) -> int:
@@ -118,7 +121,7 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """Which corrections of a dossier count."""
+    """Which corrections and allocations of a dossier count."""
 
     voided: frozenset[int]
     """The versions that do not stand; corrections may be among them."""
@@ -126,6 +129,8 @@ class InForce(msgspec.Struct, frozen=True):
     """The versions of asked corrections that another officer has confirmed, each with that of its first confirmation."""
     applied: tuple[Reassigned | Amended, ...]
     """The reassignments and amendments that count, in the order in which they came to count."""
+    allocations: Mapping[tuple[int, UUID], UUID]
+    """By level and split unit the part to which the last allocation that counts put it."""
 
 
 def in_force(entries: Sequence[AnyDossierEvent]) -> InForce:
@@ -149,11 +154,18 @@ def in_force(entries: Sequence[AnyDossierEvent]) -> InForce:
         and version not in voided
         and (not entry.asked or version in confirmed)
     }
-    return InForce(frozenset(voided), confirmed, tuple(since[version] for version in sorted(since)))
+    allocations = {
+        (entry.level, split_id): entry.unit_id
+        for version, entry in enumerate(entries, 1)
+        if isinstance(entry, Allocated) and version not in voided
+        for split_id in entry.split_ids
+    }
+    applied = tuple(since[version] for version in sorted(since))
+    return InForce(frozenset(voided), confirmed, applied, allocations)
 
 
 def standing_steps(entries: Sequence[AnyDossierEvent], force: InForce | None = None) -> dict[int, AnyStep]:
-    """Return the steps that stand, by version, as corrected: where they count, and their details."""
+    """Return the steps that stand, by version, as corrected and allocated: where they count, and their details."""
     force = force or in_force(entries)
     units: dict[int, UUID] = {}
     amended: dict[int, AnyStep] = {}
@@ -175,12 +187,19 @@ def standing_steps(entries: Sequence[AnyDossierEvent], force: InForce | None = N
             # One without a unit of its own counts at the collecting unit, wherever that has gone.
             follows = step.unit is None and not isinstance(step, Collected)
             unit_id = collecting.get(step.level, step.unit_id) if follows else step.unit_id
-        if unit_id != step.unit_id:
-            step = msgspec.structs.replace(step, unit_id=unit_id)
+        allocated_id = force.allocations.get((step.level, unit_id))
+        if unit_id != step.unit_id or allocated_id != step.allocated_id:
+            step = msgspec.structs.replace(step, unit_id=unit_id, allocated_id=allocated_id)
         if isinstance(step, Collected):
             collecting[step.level] = unit_id
         steps[version] = step
     return steps
+
+
+def counting_at(dossier: Dossier, level: int) -> tuple[UUID, ...]:
+    """Return the units at which a level's standing steps count, and so what waits, in the order of the steps."""
+    steps = standing_steps(dossier.entries).values()
+    return tuple(dict.fromkeys(step.unit_id for step in steps if step.level == level))
 
 
 def amend(step: AnyStep, amended: Amended) -> AnyStep:
@@ -207,7 +226,8 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
     places: dict[Change, tuple[int, int]] = {}
     seen: set[Type] = set()
     levels: dict[int, Standing] = {}
-    for step in standing_steps(entries).values():
+    force = in_force(entries)
+    for step in standing_steps(entries, force).values():
         standing = levels[step.level] = stand(levels.get(step.level), step)
         place = Change(
             type=step.TYPE,
@@ -220,6 +240,7 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
             residence=standing.residence,
             actor=step.actor,
             reason=getattr(step, "reason", None),
+            allocated_id=step.allocated_id,
         )
         count, persons = places.get(place, (0, 0))
         places[place] = (count + 1, persons + (step.TYPE not in seen))
@@ -237,6 +258,7 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
                 residence=standing.stand.residence,
                 card=standing.stand.card,
                 actor=standing.stand.actor,
+                allocated_id=force.allocations.get((level, standing.collecting_unit_id)),
             )
             places[place] = (1, 0)
     return places
@@ -267,6 +289,7 @@ def evolve(dossier: Dossier, event: AnyDossierEvent) -> Dossier:
         {**dossier.levels, level: stand(dossier.levels.get(level), event)},
         {**dossier.keys, event.key: len(entries)},
         types if event.TYPE in types else types | {event.TYPE},
+        dossier.allocations,
     )
 
 
@@ -276,6 +299,10 @@ def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:
     keys = {event.key: version for version, event in enumerate(entries, 1)}
     assert len(keys) == len(entries), dossier.id
     steps = [entry for entry in entries if isinstance(entry, Step)]
+    allocations: Mapping[tuple[int, UUID], UUID] = {}
     if len(steps) < len(entries):
-        steps = list(standing_steps(entries).values())
-    return Dossier(dossier.id, entries, levels_of(steps), keys, frozenset([step.TYPE for step in steps]))
+        force = in_force(entries)
+        steps = list(standing_steps(entries, force).values())
+        allocations = force.allocations
+    types = frozenset([step.TYPE for step in steps])
+    return Dossier(dossier.id, entries, levels_of(steps), keys, types, allocations)

@@ -42,11 +42,13 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── NotLockedError              not_locked
 │   ├── AccountLockedError          account_locked
 │   ├── OutOfOrderError             out_of_order
+│   ├── NotSplitError               not_split
 │   └── CorrectionError             what a correction is about does not stand as it needs it
 │       ├── EntryUnknownError           unknown_entry
 │       ├── AlreadyVoidedError          already_voided
 │       ├── StillNeededError            still_needed
 │       ├── IsCorrectionError           is_correction
+│       ├── IsAllocationError           is_allocation
 │       ├── NothingChangesError         nothing_changes
 │       ├── NothingToConfirmError       nothing_to_confirm
 │       └── SameOfficerError            same_officer
@@ -373,6 +375,12 @@ class OutOfOrderError(StateError):
         self.last_at = last_at
 
 
+class NotSplitError(StateError):
+    """Nothing of the level counts at a unit that was split with the named one among its parts."""
+
+    code = "not_split"
+
+
 class CorrectionError(StateError):
     """What a correction is about does not stand as the correction needs it."""
 
@@ -399,6 +407,12 @@ class IsCorrectionError(CorrectionError):
     """Only a step of the dossier's life can be reassigned or amended; a correction is voided."""
 
     code = "is_correction"
+
+
+class IsAllocationError(CorrectionError):
+    """Only a step of the dossier's life can be reassigned or amended; an allocation is voided, or another one made."""
+
+    code = "is_allocation"
 
 
 class NothingChangesError(CorrectionError):

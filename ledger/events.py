@@ -32,6 +32,7 @@ Type = Literal[
     "activated",
     "locked",
     "unlocked",
+    "allocated",
     "voided",
     "reassigned",
     "amended",
@@ -107,7 +108,7 @@ class Step(DossierEvent, frozen=True, gc=False, kw_only=True):
     first: bool = False
     """Whether this is the person's first event of this type, over both levels."""
     allocated_id: UUID | None = None
-    """The unit to which it was allocated, where ``unit_id`` was split before this was recorded."""
+    """The part of ``unit_id``, which was split, where the dossier belonged when this was recorded."""
 
 
 class Collected(Step, frozen=True, gc=False, kw_only=True, tag="dossier.collected.v1"):
@@ -209,7 +210,7 @@ class Unlocked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.unlocked.
 class Change(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What a correction takes off one place of the counts, or puts on another.
+    """What a correction or an allocation takes off one place of the counts, or puts on another.
 
     Either ``type`` or ``waits`` is given: a count of events, or of dossiers that wait in a state.
     """
@@ -220,7 +221,7 @@ class Change(
     unit_id: UUID
     """For ``waits`` the collecting unit."""
     occurred_at: datetime
-    """Of the event that counted there: a correction counts on the day of what it corrects."""
+    """Of the event that counted there: what is moved counts on its own day."""
     place: str = "other"
     partner: str = "none"
     team: str | None = None
@@ -231,11 +232,31 @@ class Change(
     reason: str | None = None
     """Of a rejection, say."""
     allocated_id: UUID | None = None
-    """The part of a split unit to which it was allocated."""
+    """The part of ``unit_id``, which was split, to which it was allocated."""
     count: int = 0
     """How many more; negative for what is taken off."""
     persons: int = 0
     """How many more of those that are a person's first of their type, over both levels."""
+
+
+class Allocated(DossierEvent, frozen=True, gc=False, kw_only=True, tag="dossier.allocated.v1"):
+    """Where a dossier of a split unit belongs from then on. No correction: what counted there before the split stays.
+
+    It holds for what counts at the split units, whenever that is recorded, until a later allocation says otherwise.
+    """
+
+    TYPE = "allocated"
+
+    unit: str
+    """Code as sent, valid at ``occurred_at``."""
+    unit_id: UUID
+    """The part where it belongs."""
+    split_ids: tuple[UUID, ...]
+    """The split units of which it decides: those at which the level counted that have ``unit_id`` among their heirs."""
+    note: bytes | None = None
+    """Sealed with the citizen's key."""
+    changes: tuple[Change, ...] = ()
+    """What it takes off the split units and puts on their part."""
 
 
 class Correction(DossierEvent, frozen=True, gc=False, kw_only=True):
@@ -288,7 +309,7 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
 
 AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
 AnyCorrection = Voided | Reassigned | Amended | Confirmed
-AnyDossierEvent = AnyStep | AnyCorrection
+AnyDossierEvent = AnyStep | Allocated | AnyCorrection
 AnyEvent = AnyDossierEvent | UnitEvent | TargetEvent
 
 

@@ -10,6 +10,7 @@ import msgspec
 from ledger.business_time import business_day
 from ledger.dossier import Dossier, in_force, replay
 from ledger.events import (
+    Allocated,
     AnyDossierEvent,
     Correction,
     Recorded,
@@ -38,6 +39,8 @@ class LevelState(msgspec.Struct, frozen=True):
     since: datetime
     """When the event happened that put it there; of an unlocked account, before it was locked."""
     collecting_unit: UnitName
+    allocated_to: UnitName | None
+    """The part of the collecting unit, which was split, where the dossier belongs."""
 
 
 class DossierState(msgspec.Struct, frozen=True):
@@ -72,8 +75,13 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     asked: bool
     """Of a correction: whether another officer had to confirm it, or has to."""
     unit: UnitName | None
-    """Where it counted when it was recorded, as it was called then; of a reassignment, where the entry counts since."""
+    """Where it counted when it was recorded, as it was called then; of a reassignment, where the entry counts since; of
+    an allocation, where the dossier belongs since."""
     collecting_unit: UnitName | None
+    allocated_to: UnitName | None
+    """Of a step at a unit that was split: the part where the dossier belonged when it was recorded."""
+    allocated_of: list[UnitName] | None
+    """Of an allocation: the split units of which it decides."""
     actor: str
     key: str
     place: str | None
@@ -107,8 +115,10 @@ def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> D
             standing.attempt,
             standing.stand.occurred_at,
             _name(tree, standing.collecting_unit_id, business_day(standing.stand.occurred_at)),
+            None if part is None else _name(tree, part, business_day(standing.stand.occurred_at)),
         )
         for level, standing in sorted(dossier.levels.items())
+        for part in (dossier.allocations.get((level, standing.collecting_unit_id)),)
     }
     return DossierState(dossier_id, dossier.version, entries[-1].position, levels)
 
@@ -152,6 +162,7 @@ def read_history(
 def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
     unit_id = getattr(event, "unit_id", None)
     collecting = event.collecting_unit_id if isinstance(event, Step) else None
+    allocated = event.allocated_id if isinstance(event, Step) else None
     day = business_day(event.occurred_at)
     return {
         "type": event.TYPE,
@@ -163,6 +174,12 @@ def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
         "asked": isinstance(event, Correction) and event.asked,
         "unit": None if unit_id is None else _name(tree, unit_id, day),
         "collecting_unit": None if collecting is None else _name(tree, collecting, day),
+        "allocated_to": None if allocated is None else _name(tree, allocated, day),
+        "allocated_of": (
+            [_name(tree, split_id, day) for split_id in event.split_ids]
+            if isinstance(event, Allocated)
+            else None
+        ),
         "unit_as_sent": getattr(event, "unit", None),
         **{
             name: getattr(event, name, None)

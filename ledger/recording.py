@@ -10,15 +10,15 @@ from uuid import UUID
 import msgspec
 
 from ledger.business_time import business_day
-from ledger.commands import AnyCommand, Lock
+from ledger.commands import Allocate, AnyCommand, Lock
 from ledger.decisions import Placing, decide, differences, unit_at
-from ledger.dossier import Dossier, evolve, replay
+from ledger.dossier import Dossier, counting_at, evolve, replay
 from ledger.errors import KeyConflictError, LedgerError, StateError, UnitError
 from ledger.events import AnyDossierEvent, Recorded, dossier_event, topic_of
 from ledger.identities import Identities, Sealed
 from ledger.reasons import DEFAULT_REASONS, Reasons
 from ledger.store import Batch, encode
-from ledger.units import UnitTree
+from ledger.units import UnitTree, heirs_of
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -193,7 +193,11 @@ class Desk:
         before_activation = (
             isinstance(command, Lock) and self._policy.reasons.of("locked")[command.reason].before_activation
         )
-        return Placing(unit_id, note, before_activation, self._policy.four_eyes)
+        split_ids: frozenset[UUID] = frozenset()
+        if isinstance(command, Allocate):
+            at = counting_at(file.dossier, command.level)
+            split_ids = frozenset(unit for unit in at if unit_id in heirs_of(tree, unit))
+        return Placing(unit_id, note, before_activation, self._policy.four_eyes, split_ids)
 
     def _register(self, file: File, citizen: str) -> None:
         if file.key is None:
@@ -246,7 +250,14 @@ class Desk:
 
     def unit_refused(self) -> bool:
         """Whether a wish failed on the tree of units, which may be older than the ledger's."""
-        return any(isinstance(refusal.error, UnitError) for refusal in self.refusals())
+        for file in self.files.values():
+            for wish in file.wishes:
+                outcome = file.outcomes[wish.index]
+                if isinstance(outcome, Refusal) and (
+                    isinstance(outcome.error, UnitError) or isinstance(wish.command, Allocate)
+                ):
+                    return True
+        return False
 
     def outcomes(self, first: int, recorded_at: datetime) -> Iterator[tuple[int, Receipt | Refusal]]:
         """Yield index and outcome of every wish, once its batch was recorded from position *first* on.

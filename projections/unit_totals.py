@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from ledger import sql
 from ledger.business_time import VIETNAM, business_day, shift_of
 from ledger.events import (
+    Allocated,
     AnyCorrection,
     AnyStep,
     Collected,
@@ -124,7 +125,7 @@ def fold(entries: Iterable[Recorded]) -> Folded:
                 recorded_at, recorded_on = entry.recorded_at, business_day(entry.recorded_at)
             if isinstance(event, Step):
                 _count(deltas, entry.position, event, recorded_on)
-            elif isinstance(event, Correction):
+            elif isinstance(event, Correction | Allocated):
                 _correct(deltas, entry.position, event, recorded_on)
             elif not isinstance(event, UnitEvent | TargetEvent):
                 assert_never(event)
@@ -220,7 +221,7 @@ def _wait(
         )
 
 
-def _correct(deltas: list[Delta], position: int, event: AnyCorrection, recorded_on: date) -> None:
+def _correct(deltas: list[Delta], position: int, event: AnyCorrection | Allocated, recorded_on: date) -> None:
     """Count on the day of what is corrected, as recorded on the day of the correction."""
     for change in event.changes:
         day, shift = _day_and_shift(change.occurred_at)

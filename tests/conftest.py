@@ -25,7 +25,7 @@ from ledger import Ledger, store
 from ledger.database import Database
 from ledger.dossier import Dossier, replay
 from ledger.embedded import EmbeddedPostgres
-from ledger.events import Step
+from ledger.events import Allocated, Step
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
@@ -327,6 +327,17 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
             previous = getattr(event, "previous", None)
             assert standing[event.level].state == (previous.state if previous else None), where
             standing[event.level].follow(entries[-1], where)
+            # It says where it counts as those before it leave it.
+            told = by_hand.what_stands(entries)[-1]
+            assert told["unit_id"] == str(event.unit_id), where
+            assert told["allocated_id"] == (str(event.allocated_id) if event.allocated_id else None), where
+            continue
+        if isinstance(event, Allocated):
+            assert {event.unit_id, *event.split_ids} <= tree.by_id.keys(), where
+            counting = {
+                step["unit_id"] for step in by_hand.what_stands(entries) if step["level"] == event.level
+            }
+            assert counting >= {str(split_id) for split_id in event.split_ids}, where
             continue
         assert 1 <= event.corrects < version, where
         assert events[event.corrects - 1].level == event.level, where

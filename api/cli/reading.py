@@ -14,6 +14,7 @@ from api.cli.output import Output, note
 from api.totals import flat
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
+from ledger.history import UnitName
 from projections import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
 from projections.overdue import MEASURES as OVERDUE_MEASURES
@@ -229,7 +230,8 @@ def _tell_history(output: Output, found: History) -> None:
     for level, state in found.levels.items():
         output.say(
             f"level {level}: {state.state} since {state.since:%Y-%m-%d %H:%M %z}, attempt {state.attempt}, "
-            f"collected by {state.collecting_unit.code} {state.collecting_unit.name}"
+            f"collected by {_called(state.collecting_unit)}"
+            + (f", allocated to {_called(state.allocated_to)}" if state.allocated_to else "")
         )
     several = len({event.level for event in found.events}) > 1
     rows = [
@@ -240,7 +242,7 @@ def _tell_history(output: Output, found: History) -> None:
             *([event.level] if several else []),
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
             f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
-            f"{event.unit.code} {event.unit.name}" if event.unit else "",
+            _called(event.unit) if event.unit else "",
             event.actor,
             ", ".join(_details(event)),
         ]
@@ -266,6 +268,10 @@ def _details(event: HistoryEvent) -> Iterator[str]:
     yield from filter(None, (event.reason, event.note))
     if event.partner and event.partner != "none":
         yield event.partner
+    if event.allocated_to:
+        yield f"allocated to {_called(event.allocated_to)}"
+    if event.allocated_of:
+        yield f"allocated of {', '.join(map(_called, event.allocated_of))}"
     if event.corrects is not None:
         yield f"of entry {event.corrects}"
     see = f"see {', '.join(map(str, event.corrected_by))}" if event.corrected_by else ""
@@ -275,5 +281,11 @@ def _details(event: HistoryEvent) -> Iterator[str]:
         yield f"does not stand; {see}" if see else "does not count yet"
 
 
+def _called(unit: UnitName) -> str:
+    return f"{unit.code} {unit.name}"
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(str(_plain(one)) for one in value)
     return value["code"] if isinstance(value, dict) else value

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from datetime import date, datetime
 
 import pytest
 
 from ledger import Ledger, Policy
+from ledger.units.commands import SplitUnit
 from tests.api.conftest import CITIZEN, check_problem, report
 
 STEPS = (
@@ -99,10 +101,10 @@ def test_a_correction_sent_again(client, dossier):
     assert "corrects" in problem["detail"]
 
 
-def test_a_person_reads_both_ends(dossier, ledger: Ledger, key_file):
-    """One line each, in a terminal as wide as a table needs; the number is nowhere."""
+def read_in_a_terminal(dossier: str, ledger: Ledger, key_file, *options: str) -> str:
+    """Return what ``ledger history`` prints, as wide as a table needs; the number is nowhere."""
     done = subprocess.run(
-        [sys.executable, "-m", "api.main", "history", "--dossier", dossier],
+        [sys.executable, "-m", "api.main", "history", "--dossier", dossier, *options],
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -116,7 +118,13 @@ def test_a_person_reads_both_ends(dossier, ledger: Ledger, key_file):
     )
     assert (0, "") == (done.returncode, done.stderr)
     assert CITIZEN not in done.stdout
-    rows = [line.split("│") for line in done.stdout.splitlines() if line.startswith("│")]
+    return done.stdout
+
+
+def test_a_person_reads_both_ends(dossier, ledger: Ledger, key_file):
+    """One line each."""
+    told = read_in_a_terminal(dossier, ledger, key_file)
+    rows = [line.split("│") for line in told.splitlines() if line.startswith("│")]
     lines = {int(row[2]): row[-2].strip() for row in rows}
     assert [1, 2, 3, 4, 5, 6, 7] == list(lines)
     for version, (standing, corrected_by) in enumerate(zip(STANDING, CORRECTED_BY, strict=True), 1):
@@ -124,3 +132,40 @@ def test_a_person_reads_both_ends(dossier, ledger: Ledger, key_file):
         assert lines[version].endswith(", ".join(map(str, corrected_by))), lines[version]
     for version, corrects in enumerate((1, 1, 2, 3, 5), 3):
         assert f"of entry {corrects}" in lines[version]
+
+
+SPLIT = SplitUnit(unit="14758", parts=("14764", "14767"), effective=date(2024, 12, 20), decree="NQ 1")
+
+
+def test_an_allocation_over_http(client, ledger: Ledger, clock, key_file):
+    """Sent like any report; told with the split unit, and by what comes after it with the part."""
+    ledger.change_units(SPLIT)
+    clock.now = datetime.fromisoformat("2024-12-31T23:00:00+07:00")
+    allocated = report("b1", type="allocated", unit="14764", occurred_at="2024-12-30T08:00:00+07:00")
+    collected, receipt, approved = client.post("/v1/events", json=[STEPS[0], allocated, STEPS[1]]).json()
+    assert [1, 2, 3] == [collected["version"], receipt["version"], approved["version"]]
+    check_problem(client.post("/v1/events", json=allocated | {"key": "b2"}), 409, "nothing_changes")
+    check_problem(client.post("/v1/events", json=allocated | {"key": "b2", "level": 1}), 409, "not_split")
+    amended = correction("b2", "amended", 2, place="school")
+    check_problem(client.post("/v1/events", json=amended), 409, "is_allocation")
+
+    dossier = collected["dossier_id"]
+    history = client.get(f"/v1/dossiers/{dossier}/history").json()
+    part = {"code": "14764", "name": "Phường Trường Thi", "level": "commune"}
+    assert [None, None, part] == [event["allocated_to"] for event in history["events"]]
+    assert [None, ["14758"], None] == [
+        event["allocated_of"] and [unit["code"] for unit in event["allocated_of"]]
+        for event in history["events"]
+    ]
+    assert part == history["levels"]["2"]["allocated_to"]
+    page = client.get(f"/v1/events?after={collected['position']}").json()
+    assert ("allocated", "14764") == (page["events"][0]["type"], page["events"][0]["data"]["unit"])
+
+    told = read_in_a_terminal(dossier, ledger, key_file)
+    assert "collected by 14758 Phường Đông Thọ, allocated to 14764 Phường Trường Thi" in told
+    details = [line.split("│")[-2].strip() for line in told.splitlines() if line.startswith("│")]
+    assert "allocated of 14758 Phường Đông Thọ" == details[1]
+    assert details[2].endswith("allocated to 14764 Phường Trường Thi")
+    lines = read_in_a_terminal(dossier, ledger, key_file, "--format", "csv").splitlines()
+    fields = dict(zip(lines[0].split(","), lines[2].split(","), strict=True))
+    assert ("allocated", "14764", "14758") == (fields["type"], fields["unit"], fields["allocated_of"])

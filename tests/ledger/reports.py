@@ -5,6 +5,7 @@ from typing import Any
 
 from ledger import (
     Activate,
+    Allocate,
     Amend,
     Approve,
     Collect,
@@ -21,6 +22,7 @@ from ledger.commands import Command
 
 CITIZEN = "038090001234"
 UNIT, OTHER_UNIT = "14758", "14761"
+PART, OTHER_PART = "14764", "14767"
 VIETNAM = timezone(timedelta(hours=7))
 DAY = timedelta(days=1)
 MONDAY = datetime(2024, 12, 2, 8, 0, tzinfo=VIETNAM)
@@ -66,6 +68,12 @@ def lock(**fields: Any) -> Lock:
 def unlock(**fields: Any) -> Unlock:
     at = MONDAY + 4 * DAY
     return report(Unlock, **{"key": "u1", "occurred_at": at, "unit": UNIT, "reason": "other", **fields})
+
+
+def allocate(**fields: Any) -> Allocate:
+    """To one of the communes beside it, a month later, by another officer."""
+    at = MONDAY + 30 * DAY
+    return report(Allocate, **{"key": "b1", "occurred_at": at, "unit": PART, "actor": "cb02", **fields})
 
 
 def correction(command_class: type[Command], /, **fields: Any) -> Any:

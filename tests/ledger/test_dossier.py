@@ -18,10 +18,13 @@ from ledger.reasons import DEFAULT_REASONS
 from tests.ledger.reports import (
     DAY,
     MONDAY,
+    OTHER_PART,
     OTHER_UNIT,
+    PART,
     UNIT,
     VIETNAM,
     activate,
+    allocate,
     amend,
     approve,
     collect,
@@ -37,6 +40,8 @@ from tests.ledger.reports import (
 
 ID = UUID(int=1)
 HERE, THERE = UUID(int=0xA), UUID(int=0xB)
+PARTS = {PART: UUID(int=0xC), OTHER_PART: UUID(int=0xD)}
+"""Over which the first of them was split."""
 SECOND = timedelta(seconds=1)
 
 
@@ -45,13 +50,14 @@ ASKED = object()
 
 
 def placing(wish, *, at: UUID = HERE, four_eyes: bool = False) -> Placing:
-    """What the ledger would look up for a wish; the other code is another unit."""
+    """What the ledger would look up for a wish; the other code is another unit, which was not split."""
     unit = getattr(wish, "unit", "")
     ground = DEFAULT_REASONS.of("locked")[wish.reason] if isinstance(wish, Lock) else None
     return Placing(
-        {"": None, OTHER_UNIT: THERE}.get(unit, at),
+        {"": None, OTHER_UNIT: THERE, **PARTS}.get(unit, at),
         before_activation=bool(ground and ground.before_activation),
         four_eyes=four_eyes,
+        split_ids=frozenset((HERE,) if unit in PARTS else ()),
     )
 
 
@@ -212,6 +218,21 @@ CORRECTED = {
     "a correction that counts": ((collect(), reassign(corrects=1)), 2),
     "a correction that was asked": ((collect(), ASKED, reassign(corrects=1, actor="cb01")), 2),
     "a correction that the same officer asked": ((collect(), ASKED, reassign(corrects=1, actor="CB02")), 2),
+    "an allocation": ((collect(), allocate()), 2),
+    "an allocation that a later one overruled": (
+        (collect(), allocate(), allocate(unit=OTHER_PART, key="b2")),
+        2,
+    ),
+}
+
+
+ALLOCATED = {
+    "nowhere, for nothing of it stands": ((collect(), void(corrects=1)), PART),
+    "at no unit that was split": ((collect(unit=OTHER_UNIT), approve()), PART),
+    "at a unit that was split over others": ((collect(), approve()), OTHER_UNIT),
+    "at a unit that was split, with the named one among its parts": ((collect(), approve()), PART),
+    "there, and belongs to another part": ((collect(), allocate(unit=OTHER_PART)), PART),
+    "there, and belongs to that part": ((collect(), allocate()), PART),
 }
 
 
@@ -225,17 +246,20 @@ def table(heading: str) -> dict[tuple[str, str], str]:
 
 STEPS_TABLE = table("Every state, every step")
 CORRECTIONS_TABLE = table("Every correction")
+ALLOCATIONS_TABLE = table("Every allocation")
+TABLES = (STEPS_TABLE, CORRECTIONS_TABLE, ALLOCATIONS_TABLE)
 
 
 def test_tables_are_whole():
     """Every state meets every step, every kind of entry every correction; and all that there is stands there."""
     assert {(state, wish) for state in STATES for wish in WISHES} == set(STEPS_TABLE)
-    columns = {column.split()[0] for _, column in (*STEPS_TABLE, *CORRECTIONS_TABLE)}
+    columns = {column.split()[0] for cells in TABLES for _, column in cells}
     assert set(COMMANDS) == columns
     assert {entry for entry, _ in CORRECTIONS_TABLE} == set(CORRECTED)
+    assert {where for where, _ in ALLOCATIONS_TABLE} == set(ALLOCATED)
     assert set(get_args(State)) == {state.split()[0] for state in STATES} - {"nothing"}
     # Each of the refusals there are is told, but for the order of time.
-    told = {cell for cell in (*STEPS_TABLE.values(), *CORRECTIONS_TABLE.values()) if cell[:1] != "→"}
+    told = {cell for cells in TABLES for cell in cells.values() if cell[:1] != "→"}
     classes = [StateError]
     for error in classes:
         classes += error.__subclasses__()
@@ -278,6 +302,22 @@ def test_every_entry_and_correction(entry, correction):
         assert told == f"→ {decide(dossier, command, placing(command)).TYPE}"
         return
     with pytest.raises(StateError) as caught:
+        decide(dossier, command, placing(command))
+    assert told == caught.value.code
+
+
+@pytest.mark.parametrize("where", ALLOCATED)
+def test_every_allocation(where):
+    """As docs/life-cycle.md says; the other level, which counts at the split unit too, is of no account."""
+    life, part = ALLOCATED[where]
+    dossier = dossier_after(*life, collect(level=1, key="o1"))
+    command = allocate(key="x", unit=part)
+    told = ALLOCATIONS_TABLE[where, "allocated"]
+    if told[:1] == "→":
+        event = decide(dossier, command, placing(command))
+        assert (told, PARTS[part], (HERE,)) == (f"→ {event.TYPE}", event.unit_id, event.split_ids)
+        return
+    with pytest.raises(StateError, match="level 2 of this dossier") as caught:
         decide(dossier, command, placing(command))
     assert told == caught.value.code
 

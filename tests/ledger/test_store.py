@@ -23,6 +23,7 @@ from ledger import Activated, AnyEvent, Approved, Collected, Ledger, Rejected, U
 from ledger import database as databases
 from ledger.errors import ClockBehindError, ContentionError, StoreUnavailableError
 from ledger.events import (
+    Allocated,
     Amended,
     Change,
     Confirmed,
@@ -47,6 +48,16 @@ from ledger.store import (
     translated,
 )
 from ledger.target_events import DenominatorSet, TargetSet, TargetWithdrawn
+from ledger.unit_events import (
+    Part,
+    ReorganisationWithdrawn,
+    UnitAbolished,
+    UnitMerged,
+    UnitMoved,
+    UnitRecoded,
+    UnitRenamed,
+    UnitSplit,
+)
 from tests.conftest import check_ledger
 from tests.ledger.reports import VIETNAM, a_life, collect
 
@@ -321,6 +332,26 @@ FROZEN = [
         b'"team":"to-3","residence":"17464"}}',
     ),
     (
+        Allocated(
+            key="b1",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            unit="14761",
+            unit_id=THERE,
+            split_ids=(HERE,),
+            note=b"why",
+            changes=(
+                Change(waits="collected", level=2, unit_id=HERE, occurred_at=MORNING, actor="c06", count=-1),
+            ),
+        ),
+        b'{"type":"dossier.allocated.v1","key":"b1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","unit":"14761","unit_id":"0192f000-0000-7000-8000-00000000000b",'
+        b'"split_ids":["0192f000-0000-7000-8000-00000000000a"],"note":"d2h5","changes":[{"waits":"collected",'
+        b'"level":2,"unit_id":"0192f000-0000-7000-8000-00000000000a","occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"c06","count":-1}]}',
+    ),
+    (
         Voided(
             key="v2",
             level=2,
@@ -412,6 +443,83 @@ FROZEN = [
         TargetWithdrawn(target_id=HERE, reason="replaced", actor="op1"),
         b'{"type":"target.withdrawn.v1","target_id":"0192f000-0000-7000-8000-00000000000a",'
         b'"reason":"replaced","actor":"op1"}',
+    ),
+    (
+        UnitRenamed(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+            name="Ham Rong",
+        ),
+        b'{"type":"unit.renamed.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b","name":"Ham Rong"}',
+    ),
+    (
+        UnitRecoded(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+            code="14758",
+        ),
+        b'{"type":"unit.recoded.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b","code":"14758"}',
+    ),
+    (
+        UnitMoved(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+            parent_id=THERE,
+        ),
+        b'{"type":"unit.moved.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b","parent_id":"0192f000-0000-7000-8000-00000000000b"}',
+    ),
+    (
+        UnitMerged(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+            into=THERE,
+        ),
+        b'{"type":"unit.merged.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b","into":"0192f000-0000-7000-8000-00000000000b"}',
+    ),
+    (
+        UnitSplit(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+            parts=(Part(HERE), Part(THERE, people=False)),
+        ),
+        b'{"type":"unit.split.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b","parts":[{"unit_id":"0192f000-0000-7000-8000-00000000000a"},'
+        b'{"unit_id":"0192f000-0000-7000-8000-00000000000b","people":false}]}',
+    ),
+    (
+        UnitAbolished(
+            unit_id=HERE,
+            effective=date(2025, 7, 1),
+            decree="NQ 1686",
+            actor="op1",
+            reorganisation=THERE,
+        ),
+        b'{"type":"unit.abolished.v1","unit_id":"0192f000-0000-7000-8000-00000000000a","effective":"2025-07-01",'
+        b'"decree":"NQ 1686","actor":"op1","reorganisation":"0192f000-0000-7000-8000-00000000000b"}',
+    ),
+    (
+        ReorganisationWithdrawn(reorganisation=THERE, reason="erratum", actor="op1"),
+        b'{"type":"units.reorganisation_withdrawn.v1","reorganisation":"0192f000-0000-7000-8000-00000000000b",'
+        b'"reason":"erratum","actor":"op1"}',
     ),
 ]
 

@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
 
 from ledger.database import Database
+from ledger.units import allocation_id
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 EVENTS = ("collected", "approved", "rejected", "notified", "activated", "locked", "unlocked", "withdrawn")
@@ -27,7 +29,7 @@ COUNTS = (*MEASURES, "awaiting_long", "awaiting_notified")
 
 
 class Where(NamedTuple):
-    """Where an event stands; its fields are names of ``TotalsQuery.by``, but for unit, which is an id."""
+    """Where an event stands; its fields are names of ``TotalsQuery.by``, but for unit, which is the id of a leaf."""
 
     unit: str
     level: int
@@ -111,7 +113,10 @@ def count(rows: Iterable[Row]) -> Counts:
 
 
 def what_stands(entries: list[dict]) -> list[dict]:
-    """Return the steps of a dossier that stand, as corrected, in order."""
+    """Return the steps of a dossier that stand, as corrected and allocated, in order.
+
+    Each has the unit where it counts, and if the dossier was allocated to a part of it, that part as ``allocated_id``.
+    """
     later = dict(enumerate(entries, 1))
 
     def about(version: int, kind: str) -> list[int]:
@@ -128,9 +133,17 @@ def what_stands(entries: list[dict]) -> list[dict]:
             return version
         return min((confirm for confirm in about(version, "confirmed") if stands(confirm)), default=None)
 
+    def allocated(level: int, unit: str) -> str | None:
+        part = None
+        for version, entry in later.items():
+            if entry["type"] == "allocated" and entry["level"] == level and unit in entry["split_ids"]:
+                part = entry["unit_id"] if stands(version) else part
+        return part
+
     steps = []
+    collectors: dict[int, str] = {}
     for version, entry in later.items():
-        if "corrects" in entry or not stands(version):
+        if "corrects" in entry or entry["type"] == "allocated" or not stands(version):
             continue
         step = dict(entry)
         for kind in ("reassigned", "amended"):
@@ -142,6 +155,12 @@ def what_stands(entries: list[dict]) -> list[dict]:
                     if name in later[v]
                 }
                 step |= told
+        if entry["type"] == "collected":
+            collectors[step["level"]] = step["unit_id"]
+        elif "unit" not in step:
+            # Without a unit of its own it counts wherever the collection has gone.
+            step["unit_id"] = collectors[step["level"]]
+        step["allocated_id"] = allocated(step["level"], step["unit_id"])
         steps.append(step)
     return steps
 
@@ -154,10 +173,7 @@ def _of_level(steps: list[dict]) -> Counts:
     for step in steps:
         kind = step["type"]
         if kind == "collected":
-            collector, residence = step["unit_id"], ""
-        elif "unit" not in step:
-            # Without a unit of its own it counts wherever the collection has gone.
-            step["unit_id"] = collector
+            collector, residence = leaf(step["unit_id"], step["allocated_id"]), ""
         residence = step.get("residence_unit", residence)
         where = where_of({**step, "residence": residence})
         counts[kind, where] += 1
@@ -177,7 +193,7 @@ def _of_level(steps: list[dict]) -> Counts:
 def where_of(event: Mapping) -> Where:
     local = datetime.fromisoformat(event["occurred_at"]).astimezone(VIETNAM)
     return Where(
-        event["unit_id"],
+        leaf(event["unit_id"], event.get("allocated_id")),
         event["level"],
         local.date(),
         event.get("place", "other"),
@@ -188,6 +204,11 @@ def where_of(event: Mapping) -> Where:
         event.get("residence", ""),
         event.get("reason", ""),
     )
+
+
+def leaf(unit: str, part: str | None = None) -> str:
+    """Return the id under which is kept what counts at a unit, or what was allocated of it to a part."""
+    return str(allocation_id(UUID(unit), UUID(part))) if part else unit
 
 
 def shift_of(local: datetime) -> str:

@@ -5,7 +5,7 @@ whether it is recorded, a duplicate, or refused, and with which code.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import msgspec
 from ledger import AnyCommand
 from ledger.dossier import WAITING
 from ledger.events import AnyDossierEvent, Change, Collected, Step, Unlocked
+from tests.projections import by_hand
 from tests.projections.by_hand import VIETNAM, Counts, Where, shift_of
 
 NOTHING_YET = "nothing rejected withdrawn"
@@ -49,7 +50,7 @@ EVER = datetime.min.replace(tzinfo=UTC)
 MENDED_BY_ANOTHER = {
     *(code for codes in REFUSED.values() for code in codes.values()),
     *("out_of_order", "unknown_entry", "already_voided", "still_needed", "is_correction"),
-    *("nothing_changes", "nothing_to_confirm", "same_officer"),
+    *("nothing_changes", "nothing_to_confirm", "same_officer", "not_split", "is_allocation"),
 }
 """The refusals of a report that another one of the same instant may mend."""
 
@@ -128,7 +129,7 @@ class Sheets:
         steps = []
         collectors = {1: "", 2: ""}
         for version, sheet in enumerate(self.sheets, 1):
-            if "corrects" in sheet or not self.stands(version):
+            if "corrects" in sheet or sheet["type"] == "allocated" or not self.stands(version):
                 continue
             step = {**sheet, "version": version}
             found = [
@@ -147,8 +148,17 @@ class Sheets:
             step["unit"] = step["unit"] or collectors[step["level"]]
             if step["type"] == "collected":
                 collectors[step["level"]] = step["unit"]
+            step["allocated"] = self.allocated().get((step["level"], step["unit"]))
             steps.append(step)
         return steps
+
+    def allocated(self) -> dict[tuple[int, str], str]:
+        """Return the part where the dossier belongs, by level and split unit."""
+        parts = {}
+        for version, sheet in enumerate(self.sheets, 1):
+            if sheet["type"] == "allocated" and self.stands(version):
+                parts |= {(sheet["level"], unit): sheet["unit"] for unit in sheet["split"]}
+        return parts
 
     def levels(self) -> dict[int, Level]:
         """Return where the levels stand that have a step; all of them are lawful."""
@@ -170,17 +180,18 @@ class Sheets:
         return None
 
     def counts(self) -> Counter[tuple[str, Where]]:
-        """Return the counts of what stands, the units by their codes."""
+        """Return the counts of what stands, the units by their codes; of what was allocated, ``code>code of the part``."""
         counts: Counter[tuple[str, Where]] = Counter()
         residence: dict[int, str] = {}
         of_step: dict[int, str] = {}
         for step in self.steps():
             carried = "" if step["type"] == "collected" else residence.get(step["level"], "")
             of_step[step["version"]] = residence[step["level"]] = step["residence_unit"] or carried
-            where = _where(step, step["unit"], residence[step["level"]])
+            where = _where(step, self._leaf(step["level"], step["unit"]), residence[step["level"]])
             counts[step["type"], where._replace(reason=step.get("reason") or "")] += 1
-        for level in self.levels().values():
-            where = _where(level.entered, level.collector, of_step[level.entered["version"]])
+        for number, level in self.levels().items():
+            leaf = self._leaf(number, level.collector)
+            where = _where(level.entered, leaf, of_step[level.entered["version"]])
             if level.state == "collected":
                 counts["awaiting_approval", where] += 1
                 counts["awaiting_long", where] += level.entered["card"] != "valid"
@@ -188,6 +199,10 @@ class Sheets:
                 counts["awaiting_activation", where] += 1
                 counts["awaiting_notified", where] += level.state == "notified"
         return +counts
+
+    def _leaf(self, level: int, unit: str) -> str:
+        part = self.allocated().get((level, unit))
+        return f"{unit}>{part}" if part else unit
 
     def history(self) -> list[dict[str, Any]]:
         """Return what an auditor must read of each sheet."""
@@ -225,14 +240,27 @@ Outcome = tuple[Literal["recorded", "duplicate"], int] | str
 class Paper:
     """All dossiers; the reports of batches in the order in which the ledger promises to decide them."""
 
-    def __init__(self, valid_from: Mapping[str, date]) -> None:
-        """*valid_from* has the codes of all units, each with its first day."""
+    def __init__(
+        self,
+        valid_from: Mapping[str, date],
+        ends: Mapping[str, date] | None = None,
+        heirs: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """Take the units on the wall.
+
+        Args:
+            valid_from: The codes of all units, each with its first day.
+            ends: Those that were split, each with the first day without it.
+            heirs: Over which units each of them was split, then or later.
+        """
         self.valid_from = valid_from
+        self.ends = ends or {}
+        self.heirs = heirs or {}
         self.dossiers: dict[str, Sheets] = {}
 
     def copy(self) -> "Paper":
         """Return another paper on which to try what would come."""
-        other = Paper(self.valid_from)
+        other = Paper(self.valid_from, self.ends, self.heirs)
         for citizen, dossier in self.dossiers.items():
             other.of(citizen).sheets = list(dossier.sheets)
         return other
@@ -277,7 +305,9 @@ class Paper:
         sheet = _sheet(command)
         for version, known in enumerate(dossier.sheets, 1):
             if known["key"] == command.key:
-                same = sheet == {name: value for name, value in known.items() if name != "asked"}
+                same = sheet == {
+                    name: value for name, value in known.items() if name not in ("asked", "split")
+                }
                 return ("duplicate", version) if same else "key_conflict"
         code = self.fault(dossier, sheet, four_eyes=four_eyes)
         return code or ("recorded", len(dossier.sheets))
@@ -289,14 +319,29 @@ class Paper:
             at = dossier[sheet["corrects"]]["at"]
         if sheet.get("unit") and sheet["unit"] not in self.valid_from:
             return "unknown_unit"
-        if sheet.get("unit") and at.astimezone(VIETNAM).date() < self.valid_from[sheet["unit"]]:
-            return "unit_not_valid"
+        if unit := sheet.get("unit"):
+            day = at.astimezone(VIETNAM).date()
+            if not self.valid_from[unit] <= day < self.ends.get(unit, date.max):
+                return "unit_not_valid"
         if "corrects" in sheet:
             return self._correct(dossier, sheet, four_eyes=four_eyes)
+        if sheet["type"] == "allocated":
+            return self._allocate(dossier, sheet)
         code = dossier.levels().get(sheet["level"], Level()).fault(sheet)
         if not code:
             dossier.sheets.append(sheet)
         return code
+
+    def _allocate(self, dossier: Sheets, sheet: dict[str, Any]) -> str:
+        part, level = sheet["unit"], sheet["level"]
+        here = {step["unit"] for step in dossier.steps() if step["level"] == level}
+        split = {unit for unit in here if part in self.heirs.get(unit, ())}
+        if not split:
+            return "not_split"
+        if {dossier.allocated().get((level, unit)) for unit in split} == {part}:
+            return "nothing_changes"
+        dossier.sheets.append({**sheet, "split": split})
+        return ""
 
     def _correct(self, dossier: Sheets, sheet: dict[str, Any], *, four_eyes: bool) -> str:
         version, kind = sheet["corrects"], sheet["type"]
@@ -307,6 +352,8 @@ class Paper:
             return "already_voided"
         if kind in ("reassigned", "amended") and "corrects" in entry:
             return "is_correction"
+        if kind in ("reassigned", "amended") and entry["type"] == "allocated":
+            return "is_allocation"
         waits = dossier.waits(version)
         if kind == "confirmed":
             if not waits:
@@ -315,12 +362,12 @@ class Paper:
                 return "same_officer"
             if not dossier.stands(entry["corrects"]):
                 return "already_voided"
-        before = dossier.steps()
+        before = dossier.steps(), dossier.allocated()
         dossier.sheets.append({**sheet, "asked": False})
         code = ""
         if dossier.unlawful():
             code = "still_needed"
-        elif dossier.steps() == before and not (kind == "voided" and waits):
+        elif (dossier.steps(), dossier.allocated()) == before and not (kind == "voided" and waits):
             code = "nothing_changes"
         if code:
             dossier.sheets.pop()
@@ -329,11 +376,13 @@ class Paper:
         return code
 
     def counts(self, ids: Mapping[str, str]) -> Counts:
-        """Return the counts of all dossiers, the units by their ids."""
+        """Return the counts of all dossiers, the units by the ids of their leaves."""
         counts: Counts = Counter()
         for dossier in self.dossiers.values():
             for (measure, where), number in dossier.counts().items():
-                counts[measure, where._replace(unit=ids[where.unit])] += number
+                counts[measure, where._replace(unit=by_hand.leaf(*map(ids.get, where.unit.split(">"))))] += (
+                    number
+                )
         return counts
 
 
@@ -342,7 +391,7 @@ def _sheet(command: AnyCommand) -> dict[str, Any]:
     sheet = {**msgspec.structs.asdict(command), "type": command.TYPE}
     del sheet["citizen"]
     sheet["at"] = sheet.pop("occurred_at")
-    if "corrects" not in sheet:
+    if "corrects" not in sheet and command.TYPE != "allocated":
         sheet["place"] = sheet["place"] or "other"
         sheet["partner"] = sheet["partner"] or "none"
         if command.TYPE == "collected":

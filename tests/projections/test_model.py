@@ -9,26 +9,30 @@ with ``--timeout=0``.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ledger import AnyCommand, Ledger, Lock, Policy, Refusal
+from ledger import Allocate, AnyCommand, Ledger, Lock, Policy, Refusal
 from ledger.business_time import business_day
 from ledger.commands import COMMANDS
 from ledger.database import Database
 from ledger.decisions import Placing, decide, differences, unit_at
-from ledger.dossier import Dossier, counted, evolve, replay, standing_steps
+from ledger.dossier import Dossier, counted, counting_at, evolve, replay, standing_steps
 from ledger.errors import CitizenUnknownError, KeyConflictError, LedgerError
+from ledger.events import Change
 from ledger.reasons import DEFAULT_REASONS
-from ledger.unit_events import UnitOpened
-from ledger.units import UnitTree, grow
+from ledger.unit_events import Part, UnitOpened, UnitSplit
+from ledger.units import UnitTree, grow, heirs_of
+from ledger.units.commands import SplitUnit
 from projections import catch_up
 from tests.conftest import UNITS_VALID_FROM, Clock, check_ledger
 from tests.ledger.test_ledger import load
@@ -42,11 +46,22 @@ START = datetime.fromisoformat("2024-11-29T08:00:00+07:00")
 HOUR = timedelta(hours=1)
 LATE = "99999"
 """A unit that is valid from the fourth day on."""
+PARTS = ("14764", "14767", "14770", "14773", "14776")
 VALID_FROM = {
-    **dict.fromkeys(("14758", "14761", "380"), UNITS_VALID_FROM),
+    **dict.fromkeys(("14758", "14761", "380", *PARTS), UNITS_VALID_FROM),
     LATE: START.date() + timedelta(days=3),
 }
-CODES = (*("14758", "14761", "380") * 3, LATE, LATE, "00000")
+SPLITS = {
+    "14758": (START.date() + timedelta(days=5), ("14764", "14767")),
+    "14761": (START.date() + timedelta(days=6), ("14764", "14770")),
+    # What was split over it can be told from then on more exactly.
+    "14767": (START.date() + timedelta(days=7), ("14773", "14776")),
+}
+ENDS = {code: day for code, (day, _) in SPLITS.items()}
+HEIRS = {
+    code: {*parts, *(SPLITS["14767"][1] if "14767" in parts else ())} for code, (_, parts) in SPLITS.items()
+}
+CODES = (*("14758", "14761", "380") * 3, LATE, LATE, "14767", "14764", "00000")
 ACTORS = ("cb01", "cb02", "CB01")
 REASONS = {"locked": ("death", "holder_request"), "rejected": ("photo",), "withdrawn": ("face",)}
 FOLLOWS = ("approved", "rejected", "notified", "withdrawn")
@@ -100,6 +115,15 @@ correction_wishes = st.fixed_dictionaries(
         "team": st.sampled_from(("", "t2", "-")),
     }
 )
+allocation_wishes = st.fixed_dictionaries(
+    {
+        "citizen": st.integers(0, 1),
+        "part": st.sampled_from((*PARTS, "14764", "14767", "380", "00000")),
+        "level": st.sampled_from((2, 2, 2, 1)),
+        "hours": hours,
+        "note": st.sampled_from(("", "", "theo nơi ở")),
+    }
+)
 repeat_wishes = st.fixed_dictionaries(
     {
         "back": st.integers(0, 11),
@@ -108,7 +132,12 @@ repeat_wishes = st.fixed_dictionaries(
 )
 # Each of the first two twice as often as the third; equal ones would count as one.
 wishes = st.one_of(
-    step_wishes, step_wishes.map(dict), correction_wishes, correction_wishes.map(dict), repeat_wishes
+    step_wishes,
+    step_wishes.map(dict),
+    correction_wishes,
+    correction_wishes.map(dict),
+    repeat_wishes,
+    allocation_wishes,
 )
 
 
@@ -139,7 +168,9 @@ def make(wish: Wish, paper: Paper, sent: list[AnyCommand], citizens: list[str]) 
     else:
         citizen = citizens[wish["citizen"] % len(citizens)]
         key = f"k{len(sent)}"
-        if "corrects" not in wish:
+        if "part" in wish:
+            command = _allocation(wish, key=key, citizen=citizen)
+        elif "corrects" not in wish:
             command = _step(wish, paper.of(citizen), key=key, citizen=citizen)
         elif paper.of(citizen).sheets:
             command = _correction(wish, paper.of(citizen), key=key, citizen=citizen)
@@ -203,6 +234,18 @@ def _correction(wish: Wish, dossier: Sheets, **whose: str) -> AnyCommand:
     )
 
 
+def _allocation(wish: Wish, **whose: str) -> AnyCommand:
+    return Allocate(
+        **whose,
+        level=wish["level"],
+        unit=wish["part"],
+        # Often before what it is about; that is of no account.
+        occurred_at=START + wish["hours"] * HOUR,
+        actor="cb07",
+        note=wish["note"],
+    )
+
+
 def _again(wish: Wish, sent: list[AnyCommand]) -> AnyCommand:
     """Return a report that was sent before; as it was, or with other content under its key."""
     report = sent[-1 - wish["back"] % len(sent)]
@@ -222,7 +265,7 @@ class Decisions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.paper = Paper(VALID_FROM)
+        self.paper = Paper(VALID_FROM, ENDS, HEIRS)
         self.dossier = Dossier(UUID(int=1))
         self.sent: list[AnyCommand] = []
         self.four_eyes = False
@@ -256,23 +299,35 @@ class Decisions(RuleBasedStateMachine):
             )
             for number, standing in dossier.levels.items()
         }
+        assert dossier.allocations == {
+            (level, TREE_IDS[unit]): TREE_IDS[part] for (level, unit), part in sheets.allocated().items()
+        }
         assert {
             step["version"]: (
                 step["type"],
                 TREE_IDS[step["unit"]],
+                TREE_IDS.get(step["allocated"]),
                 step["place"],
                 step["partner"],
                 step["team"],
             )
             for step in sheets.steps()
         } == {
-            version: (step.TYPE, step.unit_id, step.place, step.partner, step.team or "")
+            version: (
+                step.TYPE,
+                step.unit_id,
+                step.allocated_id,
+                step.place,
+                step.partner,
+                step.team or "",
+            )
             for version, step in standing_steps(dossier.entries).items()
         }
         assert {step["type"] for step in sheets.steps()} == dossier.types
         assert replay(Dossier(dossier.id), dossier.entries) == dossier
         counts = counted(dossier.entries)
         assert counts == sums(dossier.entries)
+        assert sheets.counts() == spread(counts)
         persons = [place.type for place, (_, first) in counts.items() for _ in range(first)]
         assert sorted(dossier.types) == sorted(filter(None, persons))
 
@@ -298,7 +353,31 @@ class Decisions(RuleBasedStateMachine):
         # Two seals of one text differ.
         note = f"{command.note}#{self.dossier.version}".encode() if command.note else None
         before = isinstance(command, Lock) and DEFAULT_REASONS.of("locked")[command.reason].before_activation
-        return Placing(unit_id, note, before, self.four_eyes)
+        split_ids: frozenset[UUID] = frozenset()
+        if isinstance(command, Allocate):
+            at = counting_at(self.dossier, command.level)
+            split_ids = frozenset(unit for unit in at if unit_id in heirs_of(TREE, unit))
+        return Placing(unit_id, note, before, self.four_eyes, split_ids)
+
+
+def spread(counts: Mapping[Change, tuple[int, int]]) -> Counter[tuple[str, by_hand.Where]]:
+    """Return counts as they are written on paper."""
+    codes = {unit_id: code for code, unit_id in TREE_IDS.items()}
+    spread: Counter[tuple[str, by_hand.Where]] = Counter()
+    for place, (number, _) in counts.items():
+        event = {
+            **{name: value for name, value in msgspec.to_builtins(place).items() if value},
+            "unit_id": codes[place.unit_id],
+            "allocated_id": None,
+        }
+        where = by_hand.where_of(event)
+        if place.allocated_id:
+            where = where._replace(unit=f"{where.unit}>{codes[place.allocated_id]}")
+        measures = [place.type] if place.type else list(by_hand.WAITING[place.waits or ""])
+        if place.card != "valid":
+            measures.append("awaiting_long")
+        spread.update((measure, where) for measure in measures for _ in range(number))
+    return spread
 
 
 TREE_IDS = {code: UUID(int=number) for number, code in enumerate(VALID_FROM, 1)}
@@ -307,6 +386,19 @@ TREE = grow(
     [
         (0, UnitOpened(unit_id=TREE_IDS[code], code=code, name=code, level="commune", valid_from=first))
         for code, first in VALID_FROM.items()
+    ]
+    + [
+        (
+            0,
+            UnitSplit(
+                unit_id=TREE_IDS[code],
+                effective=day,
+                decree="NQ 1686/NQ-UBTVQH15",
+                reorganisation=UUID(int=number),
+                parts=tuple(Part(TREE_IDS[part]) for part in parts),
+            ),
+        )
+        for number, (code, (day, parts)) in enumerate(SPLITS.items(), 1)
     ],
 )
 
@@ -335,7 +427,7 @@ class Recordings(RuleBasedStateMachine):
     def __init__(self, writers: Writers) -> None:
         super().__init__()
         self.writers = writers
-        self.paper = Paper(VALID_FROM)
+        self.paper = Paper(VALID_FROM, ENDS, HEIRS)
         self.before = by_hand.tables_of(writers.database)
         self.citizens = [f"{writers.citizens + number:012}" for number in range(2)]
         writers.citizens += 2
@@ -399,11 +491,17 @@ class Recordings(RuleBasedStateMachine):
         told = sheets.history()
         assert told == [{name: getattr(event, name) for name in told[0]} for event in history.events]
         levels = {
-            str(number): (level.state, level.attempt, level.entered["at"], level.collector)
+            str(number): (
+                *(level.state, level.attempt, level.entered["at"], level.collector),
+                sheets.allocated().get((number, level.collector)),
+            )
             for number, level in sheets.levels().items()
         }
         assert levels == {
-            number: (level.state, level.attempt, level.since, level.collecting_unit.code)
+            number: (
+                *(level.state, level.attempt, level.since, level.collecting_unit.code),
+                level.allocated_to and level.allocated_to.code,
+            )
             for number, level in history.levels.items()
         }
         state = ledger.dossier(history.dossier_id)
@@ -422,6 +520,8 @@ class Recordings(RuleBasedStateMachine):
 def writers(ledger: Ledger, clock: Clock, database: Database) -> Iterator[Writers]:
     clock.now = datetime(2025, 6, 1, tzinfo=UTC)
     load(ledger, f"code,name,level,parent_code\n{LATE},Phường Mới,commune,380\n", VALID_FROM[LATE])
+    for code, (day, parts) in SPLITS.items():
+        ledger.change_units(SplitUnit(unit=code, parts=parts, effective=day, decree="NQ 1686/NQ-UBTVQH15"))
     ledgers = {
         (writer, four_eyes): Ledger(
             database, ledger._identities, policy=Policy(four_eyes=four_eyes), now=clock
