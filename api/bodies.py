@@ -88,7 +88,8 @@ class BodyRequest(Request[Any, Any, Any]):
             received += len(message["body"])
             more = message["more_body"]
             if received > bytes_max:
-                raise RequestEntityTooLarge
+                # What comes of it still is not read, so nothing can come after it.
+                raise RequestEntityTooLarge(headers={"Connection": "close"})
         self._body = self._connection_state.body = b"".join(parts)
         return self._body
 

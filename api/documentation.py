@@ -25,6 +25,7 @@ from ledger.history import LevelState, UnitName
 from projections import (
     GoalProgress,
     OverdueAnswer,
+    Period,
     ProgressAnswer,
     ProgressRow,
     ProjectionStatus,
@@ -72,7 +73,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Receipt,
         RefusedLine,
     ),
-    *(TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(Period, TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )
 """What is answered; Litestar makes the schemas of these."""
 

@@ -15,7 +15,7 @@ from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
 from projections.reconcile import Difference, Proved, Reconciled, reconcile
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
-from projections.totals import Totals, TotalsAnswer, TotalsQuery, open_totals
+from projections.totals import Period, Totals, TotalsAnswer, TotalsQuery, open_totals
 
 __all__ = [
     "COMPONENTS",
@@ -26,6 +26,7 @@ __all__ = [
     "Overdue",
     "OverdueAnswer",
     "OverdueQuery",
+    "Period",
     "PositionLostError",
     "Preview",
     "PreviewRow",

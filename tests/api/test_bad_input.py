@@ -382,7 +382,7 @@ def test_a_position_beyond_all_positions_is_refused(client, bad):
     check_problem(client.get(f"/v1/totals?after={bad}"), 400, "bad_request")
 
 
-@pytest.mark.parametrize("query", ["by=colour", "by=", "level=3", "level=0", "level=two", "level=2&level=x"])
+@pytest.mark.parametrize("query", ["level=3", "level=0", "level=two", "level=2&level=x", "attribution=x"])
 def test_a_question_that_makes_no_sense_is_refused(client, query):
     """Nothing is guessed."""
     check_problem(client.get(f"/v1/totals?{query}"), 400, "bad_request")
