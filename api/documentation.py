@@ -32,7 +32,6 @@ from projections import (
     TimeLimit,
     TotalsAnswer,
 )
-from projections.totals import Period
 
 TITLE = "Activation ledger"
 DESCRIPTION = """\
@@ -73,7 +72,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Receipt,
         RefusedLine,
     ),
-    *(Period, TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
 )
 """What is answered; Litestar makes the schemas of these."""
 
