@@ -69,7 +69,7 @@ def test_reconcile_for_programs(home):
 
     assert (None, 300) == (told["difference"], told["dossiers"])
     assert told["position"] == told["events"]
-    assert ("totals, then, to 2024-11-01", 48) == (
+    assert ("totals, then, to 2024-11-01", 35) == (
         told["proved"][-1]["what"],
         told["proved"][-1]["compared"],
     )
