@@ -110,21 +110,25 @@ class Days(Table):
         for (_, position, _, _, _), moves in life.events:
             if position <= upto:
                 for (leaf, level, day, *_), measure, number in moves:
-                    key = (self._period(day), leaf, level)
+                    bucket, key = self._cell(leaf, level, self._period(day))
                     for column in _COLUMNS[measure]:
-                        yield Item(_month_number(day), key, column, number, position)
+                        yield Item(bucket, key, column, number, position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
         types = ("text", "int2", "date", *["int4"] * len(COUNTS))
         for leaf, level, day, *numbers in read(connection, self.NAME, types):
-            bucket, key = _month_number(day), (day, leaf, level)
+            bucket, key = self._cell(leaf, level, day)
             yield [Item(bucket, key, column, number) for column, number in enumerate(numbers) if number]
 
     def tell(self, key: Key) -> dict[str, Any]:
-        return dict(zip((self.NAME.removeprefix("unit_totals_"), "leaf", "level"), key, strict=True))
+        return dict(zip(("day", "leaf", "level"), key, strict=True))
 
     def _period(self, day: date) -> date:
+        """Return the first day of the row in which a day counts."""
         return day
+
+    def _cell(self, leaf: str, level: int, first: date) -> tuple[int, Key]:
+        return _month_number(first), (first, leaf, level)
 
 
 class Months(Days):
@@ -132,8 +136,24 @@ class Months(Days):
 
     NAME = "unit_totals_month"
 
+    def tell(self, key: Key) -> dict[str, Any]:
+        return dict(zip(("month", "leaf", "level"), key, strict=True))
+
     def _period(self, day: date) -> date:
         return day.replace(day=1)
+
+
+class Ever(Days):
+    """Sums of all days by leaf and level."""
+
+    NAME = "unit_totals_ever"
+
+    def tell(self, key: Key) -> dict[str, Any]:
+        return dict(zip(("leaf", "level"), key, strict=True))
+
+    def _cell(self, leaf: str, level: int, first: date) -> tuple[int, Key]:
+        del first
+        return 0, (leaf, level)
 
 
 _COLUMNS: Mapping[int, tuple[int, ...]] = {
@@ -155,7 +175,7 @@ def _month_number(day: date) -> int:
     return 12 * day.year + day.month
 
 
-TABLES: tuple[type[Table], ...] = (Deltas, Days, Months)
+TABLES: tuple[type[Table], ...] = (Deltas, Days, Months, Ever)
 """Everything that is compared. A new table is a class, its query in ``reconcile.sql``, and its name here."""
 
 

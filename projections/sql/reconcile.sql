@@ -35,3 +35,11 @@ COPY (
            awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
     FROM unit_totals_month
 ) TO STDOUT (FORMAT binary);
+
+-- unit_totals_ever --
+COPY (
+    SELECT leaf_id::text, level, NULL::date,
+           collected, approved, rejected, notified, activated, locked, unlocked, withdrawn,
+           awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+    FROM unit_totals_ever
+) TO STDOUT (FORMAT binary);

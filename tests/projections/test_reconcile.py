@@ -11,6 +11,7 @@ from ledger.database import Database
 from ledger.errors import FieldInvalidError, UnitError
 from ledger.identities import Identities
 from projections import Reconciled, Runner, Totals, TotalsQuery, catch_up, rebuild, reconcile
+from projections.components import PROJECTIONS
 from projections.reconciling.tables import TABLES
 from tests.conftest import Clock, Server, check_ledger
 from tests.ledger.unit_trees import REAL_CHANGES
@@ -90,6 +91,13 @@ def tamper(place: Database) -> Iterator[Callable[[str], list]]:
 
 def differing(found: Reconciled) -> dict[str, str]:
     return {one.what: one.differs.sentence for one in found.proved if one.differs}
+
+
+def test_every_table_that_follows_the_log_is_compared():
+    """Whoever adds a table says in ``projections/reconciling`` what the log comes to there."""
+    assert {(projection.NAME, live) for projection in PROJECTIONS for live in projection.LIVE} == {
+        (table.PROJECTION, table.NAME) for table in TABLES
+    }
 
 
 def test_a_campaign_with_corrections_and_reorganisations_adds_up(ledger):
@@ -178,6 +186,12 @@ MORE_CHANGES = {
         "a day later": "UPDATE {table} SET day = day + 400 WHERE ctid = (SELECT min(ctid) FROM {table})",
         "the other level": "UPDATE {table} SET level = 9 WHERE ctid = (SELECT min(ctid) FROM {table})",
     },
+    "unit_totals_ever": {
+        "a leaf that is another's": "UPDATE {table} SET level = 9, leaf_id = (SELECT max(leaf_id::text)::uuid FROM {table}) "
+        "WHERE ctid = (SELECT min(ctid) FROM {table})",
+        "the other level": "UPDATE {table} SET level = 9 WHERE ctid = (SELECT min(ctid) FROM {table})",
+        "a count": "UPDATE {table} SET locked = locked + 1 WHERE ctid = (SELECT min(ctid) FROM {table})",
+    },
     "unit_totals_month": {
         "a month later": "UPDATE {table} SET month = '2030-01-01' WHERE ctid = (SELECT min(ctid) FROM {table})",
         "the other level": "UPDATE {table} SET level = 9 WHERE ctid = (SELECT min(ctid) FROM {table})",
@@ -216,14 +230,17 @@ def test_the_first_of_several_is_named(ledger, tamper):
 
 
 def test_what_the_tables_agree_on_among_themselves_is_not_believed(ledger, tamper):
-    """One count more in all three tables: each is told, and so is the unit in every tree."""
-    tamper(
-        "UPDATE unit_totals_month SET collected = collected + 1 WHERE ctid = (SELECT min(ctid) FROM unit_totals_month)"
+    """One count more in all tables: each is told, and so is the unit in every tree."""
+    [[month, leaf, level]] = tamper(
+        "UPDATE unit_totals_month SET collected = collected + 1 "
+        "WHERE ctid = (SELECT min(ctid) FROM unit_totals_month) RETURNING month, leaf_id, level"
     )
-    [[month, leaf]] = tamper("SELECT month, leaf_id FROM unit_totals_month ORDER BY ctid DESC LIMIT 1")
     tamper(
         f"UPDATE unit_totals_day SET collected = collected + 1 WHERE ctid = (SELECT min(ctid) FROM unit_totals_day "
         f"WHERE leaf_id = '{leaf}' AND date_trunc('month', day::timestamp) = '{month}')"
+    )
+    tamper(
+        f"UPDATE unit_totals_ever SET collected = collected + 1 WHERE leaf_id = '{leaf}' AND level = {level}"
     )
     tamper(
         "INSERT INTO unit_totals_deltas SELECT position, leaf_id, level, day, recorded_on, place, shift, partner, team, "
