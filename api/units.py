@@ -24,7 +24,7 @@ class UnitRow(msgspec.Struct, frozen=True):
     level: str
     parent_code: str | None
     valid_from: date
-    """First business day (Asia/Ho_Chi_Minh) on which it is valid."""
+    """First business day (Asia/Ho_Chi_Minh) on which it is valid under this code, name and parent."""
     valid_to: date | None
     """Last one; null: no end is known."""
 

@@ -15,7 +15,7 @@ from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger import database as databases
 from ledger.business_time import business_day
-from ledger.checks import check, check_citizen
+from ledger.checks import check, check_citizen, check_text
 from ledger.commands import AnyCommand
 from ledger.database import Database
 from ledger.embedded import default_home
@@ -462,6 +462,8 @@ class Ledger:
             InputError: The file cannot be read; names every offending line.
             UnitDiffersError: A code is open as something else; nothing was opened.
         """
+        if decree is not None:
+            check_text("decree", decree)
         rows = read_units(_read_text(source))
 
         def decide(tree: UnitTree) -> list[UnitOpened]:

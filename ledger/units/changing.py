@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.checks import check_text
 from ledger.errors import (
     AlreadyWithdrawnError,
     FieldInvalidError,
@@ -275,6 +276,5 @@ def _resolved(tree: UnitTree, codes: Sequence[str], day: date) -> tuple[list[Uni
 
 
 def _text(field: str, text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise FieldInvalidError(field, "it needs some text, without control characters")
+    check_text(field, text.strip())
     return text.strip()

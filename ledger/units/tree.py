@@ -1,15 +1,17 @@
 """What a code meant on a day, who stood under whom, and what became of a unit."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.errors import UnitNotValidError, UnitUnknownError
 from ledger.unit_events import UnitEvent
 
+_DAY = timedelta(days=1)
 LEVELS = ("nation", "province", "district", "commune")
 """From the top down; a parent stands above its children."""
 
@@ -87,7 +89,7 @@ class UnitTree(msgspec.Struct, frozen=True):
         for unit in holders:
             if unit.valid_on(day):
                 return unit
-        raise UnitNotValidError(code, day, "; ".join(map(tenure, holders)))
+        raise UnitNotValidError(code, day, "; ".join(map(tenure, _tenures(holders))))
 
     def unit_on(self, unit_id: UUID, day: date) -> Unit | None:
         """Return what a unit is on a day; None where it is not valid."""
@@ -131,6 +133,18 @@ class UnitTree(msgspec.Struct, frozen=True):
         for unit in self.valid(day).values():
             children.setdefault(unit.parent_id, []).append(unit)
         return children
+
+
+def _tenures(holders: Sequence[Unit]) -> list[Unit]:
+    """Return who held a code; once of a unit under one name, whatever it was under."""
+    found: list[Unit] = []
+    for unit in holders:
+        last = found[-1] if found else None
+        if last and (last.id, last.name) == (unit.id, unit.name) and last.valid_to == unit.valid_from - _DAY:
+            found[-1] = replace(last, valid_to=unit.valid_to)
+        else:
+            found.append(unit)
+    return found
 
 
 def tenure(unit: Unit) -> str:

@@ -9,6 +9,8 @@ import pytest
 from ledger.errors import (
     AlreadyWithdrawnError,
     FieldInvalidError,
+    FieldMissingError,
+    PersonalNumberError,
     ReorganisationUnknownError,
     UnitNotValidError,
     UnitsRefusedError,
@@ -248,16 +250,22 @@ def test_what_does_not_fit_is_refused_whole_naming_everything(keeper, command, e
             "101 was not valid on 2020-12-31: Xã Một held it",
         ),
         (lambda: rename("101", "X", on=date.min), FieldInvalidError, "effective"),
-        (lambda: rename("101", " "), FieldInvalidError, "name"),
+        (lambda: rename("101", " "), FieldMissingError, "name"),
         (lambda: rename("101", "X\x07"), FieldInvalidError, "name"),
         (lambda: rename("101", code="9" * 33), FieldInvalidError, "at most 32"),
         (abolish, FieldInvalidError, "one of them"),
         (lambda: abolish("11", "district"), FieldInvalidError, "one of them"),
         (lambda: abolish(level="xã"), FieldInvalidError, "xã is none of"),
-        (lambda: RenameUnit(effective=ON, decree=" ", unit="101", name="X"), FieldInvalidError, "decree"),
+        (lambda: rename("101", "Xã 038090001234"), PersonalNumberError, "name"),
+        (
+            lambda: RenameUnit(effective=ON, decree="038090001234", unit="101", name="X"),
+            PersonalNumberError,
+            "decree",
+        ),
+        (lambda: RenameUnit(effective=ON, decree=" ", unit="101", name="X"), FieldMissingError, "decree"),
         (
             lambda: RenameUnit(effective=ON, decree="NQ", actor="", unit="101", name="X"),
-            FieldInvalidError,
+            FieldMissingError,
             "actor",
         ),
         (lambda: withdraw(UUID(int=99)), ReorganisationUnknownError, "ledger units changes"),
@@ -336,6 +344,19 @@ def test_what_comes_to_a_unit_later_says_nothing_of_the_days_before_it():
 
     assert ("11", False) == keeper.place("105", ON, FROM)
     assert ("105", True) == keeper.place("103", FROM, LATER)
+
+
+def test_who_held_a_code_is_told_once(keeper):
+    """Not for each parent that it had, but for each name."""
+    keeper.do(move("101", to="12"))
+    keeper.do(rename("101", "Phường Một", on=date(2025, 3, 1)))
+    keeper.do(merge("101", into="102", on=LATER))
+    with pytest.raises(UnitNotValidError) as caught:
+        keeper.tree.resolve("101", LATER)
+
+    assert str(caught.value).endswith(
+        "on 2025-07-01: Xã Một held it from 2021-01-01 to 2025-02-28; Phường Một held it from 2025-03-01 to 2025-06-30"
+    )
 
 
 def test_a_code_may_be_given_to_another_unit_the_day_it_is_free(keeper):
