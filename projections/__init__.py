@@ -1,5 +1,6 @@
 """The read side: followers of the log, their tables, and the questions they answer."""
 
+from projections.ageing import Ageing, AgeingAnswer, AgeingQuery, open_ageing
 from projections.components import COMPONENTS, NAMES
 from projections.errors import (
     NotCaughtUpError,
@@ -16,10 +17,14 @@ from projections.reconcile import Difference, Proved, Reconciled, reconcile
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Period, Totals, TotalsAnswer, TotalsQuery, open_totals
+from projections.worklist import Worklist, WorklistAnswer, WorklistQuery, WorklistRow, open_worklist
 
 __all__ = [
     "COMPONENTS",
     "NAMES",
+    "Ageing",
+    "AgeingAnswer",
+    "AgeingQuery",
     "Difference",
     "GoalProgress",
     "NotCaughtUpError",
@@ -45,10 +50,16 @@ __all__ = [
     "Totals",
     "TotalsAnswer",
     "TotalsQuery",
+    "Worklist",
+    "WorklistAnswer",
+    "WorklistQuery",
+    "WorklistRow",
     "catch_up",
+    "open_ageing",
     "open_overdue",
     "open_progress",
     "open_totals",
+    "open_worklist",
     "preview",
     "rebuild",
     "reconcile",

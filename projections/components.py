@@ -5,8 +5,9 @@ from collections.abc import Collection
 from ledger.migrations import Component
 from projections.tables import Tables
 from projections.unit_totals import UnitTotalsTables
+from projections.waits import WorklistTables
 
-PROJECTIONS: tuple[type[Tables], ...] = (UnitTotalsTables,)
+PROJECTIONS: tuple[type[Tables], ...] = (UnitTotalsTables, WorklistTables)
 """Everything that follows the log. A new projection is a line here, and a migration with its tables and its row in
 ``projections``."""
 NAMES = tuple(projection.NAME for projection in PROJECTIONS)

@@ -107,7 +107,7 @@ class Overdue:
         on = query.on or today
         if on < today:
             raise FieldInvalidError("on", f"{on} is before today, {today}: what waits is known as it is now")
-        limits = _limits(self._working_days, on)
+        limits = time_limits(self._working_days, on)
 
         def answer(tree: UnitTree) -> OverdueAnswer:
             scope = None if query.unit is None else tree.resolve(query.unit, today)
@@ -131,7 +131,7 @@ class Overdue:
         return self._totals.read_in_tree(answer, after=after, wait_seconds=wait_seconds)
 
 
-def _limits(working_days: WorkingDays, on: date) -> list[TimeLimit]:
+def time_limits(working_days: WorkingDays, on: date) -> list[TimeLimit]:
     """Return the limits in the order: approval of level 1, of level 2, without a valid card; activation."""
     cards: list[tuple[int | None, str, int]] = [
         *((level, "valid", days) for level, days in APPROVAL_DAYS.items()),

@@ -1,5 +1,6 @@
 """How far the projections are behind the log."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, LiteralString
 
@@ -10,9 +11,11 @@ from psycopg.sql import Composed
 from ledger import Ledger, sql
 from ledger.store import translated
 from projections.components import NAMES
-from projections.errors import PositionLostError
+from projections.errors import NotCaughtUpError, PositionLostError
 
 _QUERIES = sql.load("projections.sql", "tracking.sql")
+_WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
+"""How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True):
@@ -60,3 +63,31 @@ def ask(
         # Never prepared: PostgreSQL would soon plan once for all questions, not knowing which units or days
         # they are about, and join each row with each unit. Planning anew takes half a millisecond.
         return cursor.execute(query, parameters, prepare=False).fetchall()
+
+
+def position_of(ledger: Ledger, name: str) -> int:
+    """Return the last position that a projection has counted. Raise UnavailableError if it cannot be told."""
+    for (position,) in ask(ledger, _QUERIES["position"], {"name": name}):
+        return int(position)
+    raise PositionLostError(name)
+
+
+def wait_for(ledger: Ledger, name: str, after: int, wait_seconds: float) -> None:
+    """Return as soon as a projection has counted the event at a position.
+
+    Raises:
+        NotCaughtUpError: It has not within *wait_seconds*.
+        UnavailableError: The database cannot be reached, or the projection has lost its position.
+    """
+    deadline = time.monotonic() + wait_seconds
+    step = _WAIT_STEP_SECONDS_MIN
+    while (position := position_of(ledger, name)) < after:
+        if time.monotonic() >= deadline:
+            head = ledger.head().position
+            raise NotCaughtUpError(
+                f"{name} has counted up to position {position}, not yet {after}; ask again in a second"
+                if after <= head
+                else f"the ledger ends at position {head}: no receipt has told {after} yet"
+            )
+        time.sleep(step)
+        step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)

@@ -44,6 +44,7 @@ from tests.api.conftest import wait_until
 from tests.clients import Load, Receipts, check_receipts, resend, seeded
 from tests.conftest import check_ledger, temporary_home
 from tests.projections import by_hand, campaigns
+from tests.projections.waits_by_hand import check_all
 
 LONG = int(os.environ.get("LEDGER_TEST_KILLS", "0"))
 SHORT = {"api": 14, "postgresql": 14, "both": 12, "projections": 14, "import": 10}
@@ -241,7 +242,7 @@ def check(ledger: Ledger, receipts: Receipts) -> None:
     check_receipts(ledger.database, receipts)
     check_ledger(ledger, length=UNITS + len(receipts))
     catch_up(ledger.database)
-    by_hand.check_totals(ledger.database, length=len(receipts))
+    check_all(ledger.database, length=len(receipts))
 
 
 # The projections.
@@ -339,9 +340,9 @@ def test_projections_under_load(home):
         assert len({*told}) > KILLS["projections"]
         check_ledger(ledger, length=UNITS + written)
         catch_up(ledger.database)
-        by_hand.check_totals(ledger.database, length=written)
+        check_all(ledger.database, length=written)
         assert UNITS + written == rebuild(ledger.database)
-        by_hand.check_totals(ledger.database, length=written)
+        check_all(ledger.database, length=written)
 
 
 # Imports.
@@ -454,4 +455,4 @@ def check_imported(
         assert receipts[name_of(report)] == replace(receipt, duplicate=True)
     assert len(reports) + UNITS == ledger.head().position
     catch_up(ledger.database)
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))

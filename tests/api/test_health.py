@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 
+from projections import NAMES
 from tests.api.conftest import UNITS, check_problem, citizen, report, wait_until
 
 
@@ -27,22 +28,30 @@ def test_ready_tells_the_head_and_the_projections(client):
     """Once they have counted everything there is no lag."""
     position = client.post("/v1/events", json=report()).json()["position"]
     client.get(f"/v1/totals?after={position}")
+    client.get(f"/v1/worklist?after={position}")
     response = client.get("/health/ready")
-    [projection] = response.json()["projections"]
 
     assert (200, True, UNITS + 1) == (
         response.status_code,
         response.json()["ready"],
         response.json()["position"],
     )
-    assert {
-        "name": "unit_totals",
+    caught_up = {
         "position": UNITS + 1,
         "head": UNITS + 1,
         "lag_events": 0,
         "lag_seconds": 0.0,
         "error": None,
-    } == projection
+    }
+    assert [{"name": name, **caught_up} for name in NAMES] == response.json()["projections"]
+
+
+def test_one_projection_that_has_stopped_is_not_ready(client, operator):
+    """However well the others are; the answer tells which."""
+    operator.execute("UPDATE projections SET error = 'position 7: a fault' WHERE name = 'worklist'")
+    answer = check_problem(client.get("/health/ready"), 503, "projection_stopped")
+    assert "worklist stopped" in answer["detail"]
+    assert [None, "position 7: a fault"] == [projection["error"] for projection in answer["projections"]]
 
 
 def test_a_poison_event_is_told_with_its_position(client, ledger):
@@ -57,8 +66,9 @@ def test_a_poison_event_is_told_with_its_position(client, ledger):
 
     assert answer["ready"] is False
     assert UNITS + 2 == answer["position"]
-    assert f"position {position}: " in answer["projections"][0]["error"]
-    assert position - 1 == answer["projections"][0]["position"]
+    for projection in answer["projections"]:
+        assert f"position {position}: " in projection["error"]
+        assert position - 1 == projection["position"]
     assert 201 == client.post("/v1/events", json=report(citizen=citizen(2))).status_code
     assert 1 == client.get("/v1/totals").json()["sum"]["collected"]
     check_problem(client.get(f"/v1/totals?after={position}"), 503, "not_caught_up")

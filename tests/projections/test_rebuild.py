@@ -23,11 +23,11 @@ from projections import (
     catch_up,
     rebuild,
     runner,
-    status,
 )
-from projections.unit_totals import UnitTotalsTables
+from projections.components import PROJECTIONS
 from tests.projections import by_hand, campaigns
-from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, wait_until
+from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, status, wait_until
+from tests.projections.waits_by_hand import check_all
 
 TABLES = ("unit_totals_ever", "unit_totals_month", "unit_totals_day", "unit_totals_deltas")
 
@@ -94,7 +94,7 @@ def test_identical_tables(ledger, database):
     assert {table: [row for row in rows if any(row[-9:])] for table, rows in before.items()} == {
         table: [row for row in rows if any(row[-9:])] for table, rows in rows_of_tables(database).items()
     }
-    by_hand.check_totals(database, length=len(reports))
+    check_all(database, length=len(reports))
 
 
 def test_of_what_was_never_counted(ledger, database):
@@ -104,7 +104,7 @@ def test_of_what_was_never_counted(ledger, database):
 
     assert UNITS + 1 == rebuild(database, on_progress=lambda position, head: told.append((position, head)))
     assert (UNITS + 1, UNITS + 1) == told[-1]
-    by_hand.check_totals(database, length=1)
+    check_all(database, length=1)
 
 
 def test_of_an_empty_log(database):
@@ -144,7 +144,7 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
             reader.join()
 
     assert (len(reports), True) == (length, rebuilds > 2)
-    by_hand.check_totals(database, length=length)
+    check_all(database, length=length)
     rows = by_hand.rows_of(database)
     collected = waiting = 0
     expected = {0: (0, 0)}
@@ -173,7 +173,7 @@ def test_ends_while_events_are_recorded(ledger, database, monkeypatch):
     rebuild(database)
     monkeypatch.undo()
     catch_up(database)
-    by_hand.check_totals(database, length=written)
+    check_all(database, length=written)
 
 
 def test_readers_wait_for_nobody(ledger, database, totals):
@@ -193,7 +193,7 @@ def test_readers_wait_for_nobody(ledger, database, totals):
     assert 1 < len(seen)
     assert [(UNITS + 2 + n, UNITS + 2 + n, 2 + n) for n in range(len(seen))] == seen
     catch_up(database)
-    by_hand.check_totals(database, length=1 + len(seen))
+    check_all(database, length=1 + len(seen))
 
 
 def test_killed_in_the_middle(ledger, database, totals, operator, start_child):
@@ -223,7 +223,7 @@ def test_killed_in_the_middle(ledger, database, totals, operator, start_child):
     wait_until(lambda: not rebuild_locked(operator))
     assert UNITS + len(reports) + 1 == rebuild(database)
     assert -1 == rebuilt_to(operator)
-    by_hand.check_totals(database, length=len(reports) + 1)
+    check_all(database, length=len(reports) + 1)
 
 
 def rebuilt_to(operator) -> int:
@@ -257,7 +257,7 @@ def test_two_at_once(ledger, database):
         assert UNITS + 1 == first.result(20)
 
     assert UNITS + 1 == rebuild(database)
-    by_hand.check_totals(database, length=1)
+    check_all(database, length=1)
 
 
 def test_gives_its_lock_back(database, monkeypatch):
@@ -297,11 +297,11 @@ def test_heals(ledger, database, operator):
     for damage in DAMAGES:
         operator.execute(damage)
         with pytest.raises(AssertionError):
-            by_hand.check_totals(database)
+            check_all(database)
 
         assert UNITS + 10 == rebuild(database), damage
         assert (UNITS + 10, None) == (status(ledger)[0].position, status(ledger)[0].error), damage
-        by_hand.check_totals(database, length=10)
+        check_all(database, length=10)
 
 
 def test_poison(ledger, database, operator, totals):
@@ -324,7 +324,7 @@ def test_poison(ledger, database, operator, totals):
     mend(ledger, operator, position)
     assert position == rebuild(database)
     assert [(position, None)] == [(told.position, told.error) for told in status(ledger)]
-    by_hand.check_totals(database, length=4)
+    check_all(database, length=4)
 
 
 def test_of_a_healthy_projection_that_a_rebuild_cannot_read(ledger, database, monkeypatch):
@@ -343,7 +343,7 @@ def test_of_a_healthy_projection_that_a_rebuild_cannot_read(ledger, database, mo
     assert [None] == [told.error for told in status(ledger)]
     ledger.record(report(2))
     catch_up(database)
-    by_hand.check_totals(database, length=2)
+    check_all(database, length=2)
 
 
 def test_ten_times(ledger, database):
@@ -357,7 +357,7 @@ def test_ten_times(ledger, database):
     assert before == shape_of_tables(database)
     assert {"projections", *TABLES} == {row[0] for row in before}
     catch_up(database)
-    by_hand.check_totals(database, length=10)
+    check_all(database, length=10)
 
 
 def test_the_writer_only_reads(ledger, database):
@@ -420,7 +420,7 @@ def test_a_view_on_the_tables(ledger, database, operator):
     assert before == rows_of_tables(database)
     operator.execute("DROP VIEW of_an_operator")
     assert UNITS + 1 == rebuild(database)
-    by_hand.check_totals(database, length=1)
+    check_all(database, length=1)
 
 
 def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):
@@ -441,19 +441,21 @@ def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):
         assert UNITS + 11 == rebuilding.result(20)
 
     assert 1 == caplog.text.count("waits for a long transaction")
-    by_hand.check_totals(database, length=11)
+    check_all(database, length=11)
 
 
 def test_prepared_statements_survive(ledger, database):
     """A session that had its statements prepared before the swap reads and writes the new tables after it."""
     with connect(database.as_projector()) as connection:
-        tables = UnitTotalsTables()
+        many = [projection() for projection in PROJECTIONS]
         for number in range(8):
             ledger.record(report(number))
-            runner.step(connection, tables)
+            for tables in many:
+                runner.step(connection, tables)
         rebuild(database)
         for number in range(8, 16):
             ledger.record(report(number))
-            runner.step(connection, tables)
+            for tables in many:
+                runner.step(connection, tables)
 
-    by_hand.check_totals(database, length=16)
+    check_all(database, length=16)

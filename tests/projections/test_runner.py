@@ -19,19 +19,22 @@ from psycopg import Connection
 from ledger import Collect, Ledger
 from ledger.migrations import connect
 from projections import (
+    NAMES,
     PositionLostError,
+    ProjectionStatus,
     ProjectionStoppedError,
     Runner,
     TotalsQuery,
     catch_up,
     rebuild,
     runner,
-    status,
 )
+from projections import status as status_of_all
 from projections.errors import PoisonEventError
 from projections.unit_totals import UnitTotalsTables
 from tests.conftest import NOW, check_ledger
 from tests.projections import by_hand, campaigns
+from tests.projections.waits_by_hand import check_all
 
 UNITS = 586
 
@@ -48,9 +51,13 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+def status(ledger: Ledger) -> list[ProjectionStatus]:
+    """Return where the totals are, of which most of these tests tell."""
+    return [told for told in status_of_all(ledger) if told.name == "unit_totals"]
+
+
 def caught_up(ledger: Ledger) -> bool:
-    [unit_totals] = status(ledger)
-    return unit_totals.lag_events == 0
+    return {0} == {told.lag_events for told in status_of_all(ledger)}
 
 
 def ended(running: Runner) -> bool:
@@ -82,7 +89,7 @@ def test_follows(ledger, totals):
         told.lag_seconds,
         told.error,
     )
-    by_hand.check_totals(ledger.database, length=2)
+    check_all(ledger.database, length=2)
 
 
 def test_behind(ledger):
@@ -183,7 +190,7 @@ def test_runners_in_threads(ledger, open_again, monkeypatch, runners):
         wait_until(lambda: caught_up(ledger))
 
     assert 1 < len(workers)
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))
 
 
 @pytest.mark.parametrize("runners", [2, 4])
@@ -195,7 +202,7 @@ def test_runners_in_processes(ledger, start_child, runners):
     campaigns.record(ledger, reports, batch_max=40)
     wait_until(lambda: caught_up(ledger))
 
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))
 
 
 def test_catching_up_together(ledger, open_again, monkeypatch):
@@ -207,7 +214,7 @@ def test_catching_up_together(ledger, open_again, monkeypatch):
         reached = list(pool.map(catch_up, [ledger.database] * 3))
 
     assert [UNITS + len(reports)] * 3 == reached
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))
 
 
 def test_killed_at_any_moment(ledger, start_child):
@@ -231,7 +238,7 @@ def test_killed_at_any_moment(ledger, start_child):
     assert 0 < positions[-1] < told.head
     catch_up(ledger.database)
     check_ledger(ledger, length=UNITS + len(reports))
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))
 
 
 def test_killed_between_tables_and_position(ledger, database, operator, start_child):
@@ -248,7 +255,7 @@ def test_killed_between_tables_and_position(ledger, database, operator, start_ch
     assert 0 == status(ledger)[0].position
     assert {} == by_hand.tables_of(database)["deltas"]
     assert UNITS + 100 == catch_up(database)
-    by_hand.check_totals(database, length=100)
+    check_all(database, length=100)
 
 
 def states_of_projectors(operator) -> list[str]:
@@ -317,8 +324,9 @@ def test_one_by_one(ledger, monkeypatch):
         wait_until(lambda: caught_up(ledger))
         lasted = time.monotonic() - begun
 
-    assert UNITS + 100 == sum(steps)
-    assert len(steps) <= 1 + lasted / runner.LOOK_SECONDS_MIN
+    # A step for each of the projections.
+    assert len(NAMES) * (UNITS + 100) == sum(steps)
+    assert len(steps) <= len(NAMES) * (1 + lasted / runner.LOOK_SECONDS_MIN)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -390,7 +398,7 @@ def test_database_goes_away_and_comes_back(ledger, totals, server, operator, cap
         assert None is status(ledger)[0].error
 
     assert "projections wait for the database" in caplog.text
-    by_hand.check_totals(ledger.database, length=len(reports))
+    check_all(ledger.database, length=len(reports))
 
 
 @pytest.mark.usefixtures("impatient")
@@ -404,7 +412,7 @@ def test_a_fault_that_stays(ledger, operator, caplog):
         operator.execute("ALTER TABLE mislaid RENAME TO unit_totals_day")
         wait_until(lambda: caught_up(ledger))
 
-    by_hand.check_totals(ledger.database, length=1)
+    check_all(ledger.database, length=1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -447,7 +455,7 @@ def test_a_host_that_is_lost(ledger, database, monkeypatch, caplog):
         wait_until(lambda: caught_up(ledger))
 
     assert "idle-in-transaction timeout" in caplog.text
-    by_hand.check_totals(database, length=2)
+    check_all(database, length=2)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -472,7 +480,7 @@ def test_lost_position(ledger, totals, operator, caplog):
         position = ledger.record(report(2)).position
         assert 2 == totals.read(TotalsQuery(), after=position, wait_seconds=20).sum["collected"]
         assert [None] == [told.error for told in status(ledger)]
-    by_hand.check_totals(ledger.database, length=2)
+    check_all(ledger.database, length=2)
 
 
 # An event that cannot be folded.
@@ -547,9 +555,12 @@ def test_poison(ledger, totals, open_again, operator, poison, caplog, name):
     assert told.lag_seconds < told_elsewhere.lag_seconds
     assert (position - 1, position + 4, 5) == (told.position, told.head, told.lag_events)
     assert (position - 1, 3) == (answer.position, answer.sum["collected"])
-    assert [("CRITICAL", f"the projection unit_totals stopped at {told.error}")] == [
+    errors = {each.name: each.error for each in status_of_all(ledger)}
+    assert {("CRITICAL", f"the projection {name} stopped at {error}") for name, error in errors.items()} == {
         (record.levelname, record.getMessage()) for record in caplog.records
-    ]
+    }
+    assert all(f"position {position}: " in error for error in errors.values())
+    assert len(NAMES) == len(caplog.records)
 
     # Nobody gets past it.
     with Runner(open_again()) as another:
@@ -562,7 +573,7 @@ def test_poison(ledger, totals, open_again, operator, poison, caplog, name):
     with Runner(open_again()):
         wait_until(lambda: caught_up(ledger))
         assert [None] == [told.error for told in status(ledger)]
-    by_hand.check_totals(ledger.database, length=3 + 1 + 4)
+    check_all(ledger.database, length=3 + 1 + 4)
 
 
 def test_poison_first_and_last(ledger, poison, operator):
@@ -576,7 +587,7 @@ def test_poison_first_and_last(ledger, poison, operator):
         mend(ledger, operator, bad)
 
     assert position + 1 == catch_up(ledger.database)
-    by_hand.check_totals(ledger.database, length=3)
+    check_all(ledger.database, length=3)
 
 
 def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
@@ -602,7 +613,7 @@ def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
         runner.stop(connection, "unit_totals", PoisonEventError(UNITS + 3, ValueError("never heard of it")))
 
     assert [None] == [told.error for told in status(ledger)]
-    by_hand.check_totals(database, length=5)
+    check_all(database, length=5)
 
 
 @pytest.mark.parametrize("offset", [-2, 0], ids=["in the middle", "at the end"])
@@ -633,7 +644,7 @@ def test_any_text(ledger, database):
         )
         catch_up(database)
 
-    by_hand.check_totals(database, length=len(places) + 5)
+    check_all(database, length=len(places) + 5)
 
 
 def test_units_stream_is_counted_by_nobody(ledger, database):
