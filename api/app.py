@@ -29,8 +29,9 @@ from api.reasons import ReasonController
 from api.schema_page import SchemaPage
 from api.totals import TotalsController
 from api.units import UnitController
+from api.worklist import AgeingController, WorklistController
 from ledger import Ledger
-from projections import Overdue, Progress, Totals
+from projections import Ageing, Overdue, Progress, Totals, Worklist
 
 Check = Callable[[BodyRequest], None]
 ENDLESS = frozenset({"/v1/events/stream"})
@@ -58,6 +59,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
         settings: More of Litestar's own, a lifespan say.
     """
     overdue, progress = Overdue(totals), Progress(ledger, totals)
+    worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
     ending, feed = Ending(), Feed(ledger)
     gathering, imports = Gathering(ledger), Imports(ledger, ending)
     ending.on_begin(feed.end)
@@ -74,12 +76,16 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
             TotalsController,
             OverdueController,
             ProgressController,
+            WorklistController,
+            AgeingController,
         ],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
+            "worklist": Provide(lambda: worklist, sync_to_thread=False),
+            "ageing": Provide(lambda: ageing, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },

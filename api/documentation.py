@@ -23,6 +23,7 @@ from api.units import ChangeList, ChangeRow, UnitList, UnitRow
 from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
 from projections import (
+    AgeingAnswer,
     GoalProgress,
     OverdueAnswer,
     Period,
@@ -31,6 +32,8 @@ from projections import (
     ProjectionStatus,
     TimeLimit,
     TotalsAnswer,
+    WorklistAnswer,
+    WorklistRow,
 )
 
 TITLE = "Activation ledger"
@@ -72,7 +75,17 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         Receipt,
         RefusedLine,
     ),
-    *(TimeLimit, TotalsAnswer, UnitList, UnitName, UnitRow, Unready),
+    *(
+        TimeLimit,
+        TotalsAnswer,
+        UnitList,
+        UnitName,
+        UnitRow,
+        Unready,
+        AgeingAnswer,
+        WorklistAnswer,
+        WorklistRow,
+    ),
 )
 """What is answered; Litestar makes the schemas of these."""
 

@@ -93,6 +93,7 @@ def index() -> dict[str, str]:
         "events": "/v1/events",
         "units": "/v1/units",
         "totals": "/v1/totals",
+        "worklist": "/v1/worklist",
         "ready": "/health/ready",
         "schema": "/schema",
     }

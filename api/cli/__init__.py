@@ -2,7 +2,7 @@
 
 import click
 
-from api.cli import demo, operation, progress, proving, reading, reasons, recording, targets, units
+from api.cli import demo, operation, progress, proving, reading, reasons, recording, targets, units, waiting
 from api.cli.common import VERSION, global_options
 
 
@@ -35,6 +35,8 @@ for _command in (
     reading.totals,
     reading.overdue,
     progress.progress,
+    waiting.worklist,
+    waiting.ageing,
     reading.history,
     proving.reconcile,
     operation.rebuild,

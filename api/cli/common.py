@@ -198,13 +198,19 @@ class Context(msgspec.Struct):
             yield ledger
 
     @contextmanager
+    def caught_up(self, projection: str) -> Iterator[Ledger]:
+        """Open the ledger, with a projection brought to the head that the log has at this moment."""
+        with self.ledger() as ledger:
+            open_totals(ledger)
+            with self.output.progress("counting", "events") as progress:
+                catch_up(ledger.database, [projection], on_progress=progress)
+            yield ledger
+
+    @contextmanager
     def totals(self) -> Iterator[tuple[Ledger, Totals]]:
         """Open the ledger and its totals, brought to the head that the log has at this moment."""
-        with self.ledger() as ledger:
-            totals = open_totals(ledger)
-            with self.output.progress("counting", "events") as progress:
-                catch_up(ledger.database, [UNIT_TOTALS], on_progress=progress)
-            yield ledger, totals
+        with self.caught_up(UNIT_TOTALS) as ledger:
+            yield ledger, Totals(ledger)
 
 
 def global_options(function: Callable[P, R]) -> Callable[P, R]:

@@ -68,6 +68,8 @@ def test_operations_have_names_that_programs_keep(document):
         "get_progress",
         "get_totals",
         "get_unit",
+        "get_ageing",
+        "get_worklist",
         "import_reports",
         "is_alive",
         "is_ready",
