@@ -47,7 +47,7 @@ from ledger.store import (
     sqlstate_of,
     translated,
 )
-from ledger.target_events import TARGETS_STREAM, TargetEvent
+from ledger.target_events import TARGETS_STREAM, TargetEvent, TargetWithdrawn
 from ledger.targets import (
     Cascade,
     DenominatorRow,
@@ -125,6 +125,8 @@ class TargetsRecorded(msgspec.Struct, frozen=True):
 
     recorded: int
     """Events."""
+    withdrawn: int
+    """How many of them withdraw a target."""
     unchanged: int
     """Rows that hold already, exactly so."""
     not_available: tuple[str, ...]
@@ -605,6 +607,7 @@ class Ledger:
         issuer: str,
         basis: str = "",
         actor: str = "local",
+        replace: bool = False,
         dry_run: bool = False,
     ) -> TargetsRecorded:
         """Set targets of units; all of them or none. The same again changes nothing.
@@ -614,6 +617,8 @@ class Ledger:
                 Codes are of the day from.
             issuer: Who wants it.
             basis: The paper that says so.
+            replace: Withdraw, in the same commit, what this issuer has set for the same units, measures, levels and
+                times; without it, that refuses the file.
             dry_run: Decide and tell, but record nothing.
 
         Raises:
@@ -624,7 +629,15 @@ class Ledger:
 
         def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
             return decide_targets(
-                tree, targets, rows, faults, issuer=issuer, basis=basis, actor=actor, new_id=self._new_id
+                tree,
+                targets,
+                rows,
+                faults,
+                issuer=issuer,
+                basis=basis,
+                actor=actor,
+                new_id=self._new_id,
+                replace=replace,
             )
 
         return self._record_targets(decide, len(rows), (), dry_run=dry_run)
@@ -718,10 +731,14 @@ class Ledger:
         for _ in range(ATTEMPTS_MAX):
             tree, targets = self.tree(), self.targets()
             events = decide(tree, targets)
+            withdrawn = sum(isinstance(event, TargetWithdrawn) for event in events)
+            told = TargetsRecorded(
+                len(events), withdrawn, max(0, rows - len(events) + withdrawn), lacking, position=0
+            )
             if dry_run:
-                return TargetsRecorded(len(events), max(0, rows - len(events)), lacking, 0)
+                return told
             if not events:
-                return TargetsRecorded(0, rows, lacking, targets.position)
+                return msgspec.structs.replace(told, position=targets.position)
             try:
                 with translated():
                     first, _ = self.recorder.append(_targets_batch(tree, targets, events))
@@ -729,7 +746,7 @@ class Ledger:
                 if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
                     raise
                 continue  # Another keeper was first; decide again on what they made.
-            return TargetsRecorded(len(events), max(0, rows - len(events)), lacking, first + len(events) - 1)
+            return msgspec.structs.replace(told, position=first + len(events) - 1)
         raise ContentionError(
             f"others kept setting targets, or changing units, first, {ATTEMPTS_MAX} times; nothing was recorded"
         )

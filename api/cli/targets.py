@@ -77,17 +77,22 @@ def targets() -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--issuer", metavar="TEXT", required=True, help="Who wants it: the Ministry, the province.")
 @click.option("--basis", metavar="TEXT", default="", help="The paper that says so.")
+@click.option("--replace", is_flag=True, help="Withdraw what stands in the way, in the same commit.")
 @_ACTOR
 @_DRY_RUN
-def load_targets(context: Context, file: str, issuer: str, basis: str, actor: str, *, dry_run: bool) -> None:
+def load_targets(
+    context: Context, file: str, issuer: str, basis: str, actor: str, *, replace: bool, dry_run: bool
+) -> None:
     """Set the targets of FILE, all of them or none.
 
     It is a CSV unit,measure,level,number,percent,denominator,from,deadline: a number, or a percent of a denominator
-    that was loaded before; level 1, 2 or empty for both. The same file again changes nothing. A target that stands has to
-    be withdrawn before the same issuer sets another one for the same unit, measure, level and time.
+    that was loaded before; level 1, 2 or empty for both. The same file again changes nothing. Another target of the same
+    issuer for the same unit, measure, level and time is refused, or with --replace takes the place of the one that stands.
     """
     with context.ledger() as ledger:
-        done = ledger.set_targets(file, issuer=issuer, basis=basis, actor=actor, dry_run=dry_run)
+        done = ledger.set_targets(
+            file, issuer=issuer, basis=basis, actor=actor, replace=replace, dry_run=dry_run
+        )
     _tell(context, f"targets {_set(dry_run)}", done)
 
 
@@ -218,7 +223,9 @@ def _set(dry_run: bool) -> str:
 def _tell(context: Context, what: str, done: TargetsRecorded, lacking: str = "") -> None:
     unchanged = f"; unchanged: {done.unchanged}" if done.unchanged else ""
     without = f"; {lacking}: {', '.join(done.not_available)}" if done.not_available else ""
-    context.output.answer(f"{what}: {done.recorded}{unchanged}{without}", done)
+    fresh = done.recorded - done.withdrawn
+    instead = f"; withdrawn in their place: {done.withdrawn}" if fresh and done.withdrawn else ""
+    context.output.answer(f"{what}: {fresh or done.withdrawn}{instead}{unchanged}{without}", done)
 
 
 denominators.add_command(load_denominators)

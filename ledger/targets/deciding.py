@@ -19,6 +19,8 @@ from ledger.units import UnitTree
 NUMBER_MAX = 10**9
 """More than there are people to be asked for; a number as long as this was mistyped."""
 PERCENT_MAX = 1000
+REPLACED = "replaced"
+"""Why a target was withdrawn in whose place another was set."""
 DAYS_MAX = 3660
 """Ten years: a deadline further off was mistyped."""
 
@@ -101,8 +103,13 @@ def decide_targets(
     actor: str,
     new_id: Callable[[], UUID],
     part_of: UUID | None = None,
-) -> list[TargetSet]:
+    replace: bool = False,
+) -> list[TargetSet | TargetWithdrawn]:
     """Return the events that set the targets of the rows; none for one that stands exactly so.
+
+    Args:
+        faults: What is wrong with other lines.
+        replace: Withdraw what stands in the way, in place of refusing the row.
 
     Raises:
         InputError: The issuer, the basis or the actor cannot be one.
@@ -119,7 +126,8 @@ def decide_targets(
             taken.setdefault((target.unit_id, target.measure, target.level), []).append(
                 _Period(target.from_day, target.deadline, _said(target), target)
             )
-    events = []
+    events: list[TargetSet | TargetWithdrawn] = []
+    replaced: dict[UUID, TargetWithdrawn] = {}
     for row in rows:
         wrong = list(_row_faults(row, targets))
         found += (Fault(row.line, why) for why in wrong)
@@ -151,7 +159,10 @@ def decide_targets(
         periods.append(_Period(row.from_day, row.deadline, f"line {row.line} says already", None))
         if len(overlapping) == 1 and overlapping[0].target and _is_so(overlapping[0].target, event):
             continue
-        if overlapping:
+        if replace and all(one.target for one in overlapping):
+            ids = [one.target.id for one in overlapping if one.target]
+            replaced |= {one: TargetWithdrawn(target_id=one, reason=REPLACED, actor=actor) for one in ids}
+        elif overlapping:
             found.append(
                 Fault(
                     row.line,
@@ -161,7 +172,7 @@ def decide_targets(
             )
         events.append(event)
     _refuse(found)
-    return events
+    return [*replaced.values(), *events]
 
 
 def _row_faults(row: TargetRow, targets: Targets) -> Iterator[str]:
@@ -257,7 +268,7 @@ def _is_so(target: Target, event: TargetSet) -> bool:
 
 def _said(target: Target) -> str:
     asked = f"{target.number:,}" if target.number is not None else _share(target.percent, target.denominator)
-    return f"{asked} from {target.from_day} to {target.deadline} (target {target.id}; withdraw it first)"
+    return f"{asked} from {target.from_day} to {target.deadline} (target {target.id}; withdraw or replace it)"
 
 
 def _share(percent: Decimal | None, denominator: str | None) -> str:

@@ -48,7 +48,7 @@ COMMANDS = {
     ("units", "changes"): (),
     ("denominators", "load"): ("--name", "--from", "--source", "--actor", "--dry-run"),
     ("denominators", "list"): ("--name", "--on", "--at"),
-    ("targets", "load"): ("--issuer", "--basis", "--actor", "--dry-run"),
+    ("targets", "load"): ("--issuer", "--basis", "--replace", "--actor", "--dry-run"),
     ("targets", "list"): ("--unit", "--issuer", "--all", "--at"),
     ("targets", "withdraw"): ("--issuer", "--deadline", "--reason", "--parts", "--dry-run"),
     ("targets", "cascade"): ("--unit", "--to-level", "--by", "--issuer", "--as", "--target", "--dry-run"),

@@ -128,6 +128,18 @@ def test_a_target_is_handed_down_listed_and_withdrawn(home):
     assert "was withdrawn at position" in answer(again, 1)["detail"]
 
 
+def test_a_revised_file_takes_the_place_of_the_one_before(home):
+    file = written(home, "14812,activated,1,5,,,2025-07-01,2025-12-31")
+    load = ("targets", "load", file, "--issuer", "Huyện 2")
+    assert "targets set: 1\n" == ledger(*load, home=home).stdout
+    written(
+        home, "14812,activated,1,6,,,2025-07-01,2025-12-31", "14818,activated,1,6,,,2025-07-01,2025-12-31"
+    )
+    assert 1 == ledger(*load, home=home).returncode
+    done = ledger(*load, "--replace", home=home)
+    assert "targets set: 2; withdrawn in their place: 1\n" == done.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -206,7 +218,7 @@ def test_programs_get_every_column(reported):
 
 
 def test_who_asks_for_nothing_is_told_so(reported):
-    done = ledger("progress", "--unit", "14812", "--on", "2025-07-10", home=reported)
+    done = ledger("progress", "--unit", "14812", "--measure", "approved", "--on", "2025-07-10", home=reported)
     assert "no unit asked about has a target" in done.stdout
     assert (
         [] == answer(ledger("progress", "--measure", "approved", "--format", "json", home=reported))["goals"]

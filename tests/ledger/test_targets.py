@@ -359,6 +359,45 @@ def test_texts_are_one_line_and_hold_no_personal_number(how, error):
         decide([row()], **how)
 
 
+def replacing(rows: list[TargetRow], targets: Targets, start: int) -> Targets:
+    return with_targets(rows, targets, start=start, replace=True)
+
+
+def test_what_stands_in_the_way_is_replaced_if_asked():
+    """In one batch, the old ones first; what stands exactly so stays, and what others have set."""
+    before = with_targets([row(), row("2"), row("3")])
+    before = with_targets([row()], before, start=4, issuer="Tỉnh")
+    wishes = [row(number=150), row("2"), row("3", deadline=FROM)]
+    after = replacing(wishes, before, 5)
+    assert [
+        ("1", 100, "Tỉnh", DEADLINE),
+        ("1", 150, "Bộ", DEADLINE),
+        ("2", 100, "Bộ", DEADLINE),
+        ("3", 100, "Bộ", FROM),
+    ] == sorted(
+        (str(TREE.called(one.unit_id, FROM).code), one.number, one.issuer, one.deadline)
+        for one in after.standing()
+    )
+    assert [TargetWithdrawn, TargetWithdrawn, TargetSet, TargetSet] == [
+        type(event) for _, event in after.entries[4:]
+    ]
+    assert "replaced" == after.by_id[UUID(int=1)].reason
+    assert after == replacing(wishes, after, 9)
+
+
+def test_one_target_may_take_the_place_of_several():
+    halves = [row(deadline=FROM + 30 * DAY), row(from_day=FROM + 31 * DAY)]
+    assert [DEADLINE] == [one.deadline for one in replacing([row()], with_targets(halves), 3).standing()]
+    again = replacing(halves, replacing([row()], with_targets(halves), 3), 4)
+    assert [FROM + 30 * DAY, DEADLINE] == [one.deadline for one in again.standing()]
+
+
+def test_lines_of_one_file_never_replace_each_other():
+    standing = with_targets([row()])
+    for rows in ([row(number=150), row(number=160)], [row(), row(number=150)], [row(number=150), row()]):
+        faults_of(decide, rows, standing, replace=True)
+
+
 # What a target asks for.
 
 

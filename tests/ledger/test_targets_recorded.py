@@ -102,6 +102,22 @@ def test_a_dry_run_tells_and_records_nothing(ledger, file):
     check_ledger(ledger, length=UNITS + 1)
 
 
+def test_a_plan_is_replaced_in_one_commit(ledger, file):
+    """And tried before; there is no moment without a target."""
+    ledger.set_targets([row("38", number=5, level=2), row("401")], issuer="Bộ Công an")
+    eligible(ledger, {"14758": 2069})
+    with pytest.raises(TargetsRefusedError):
+        ledger.set_targets(file, issuer="Bộ Công an")
+    tried = ledger.set_targets(file, issuer="Bộ Công an", replace=True, dry_run=True)
+    done = ledger.set_targets(file, issuer="Bộ Công an", replace=True)
+    assert (3, 1, 0) == (done.recorded, done.withdrawn, done.unchanged)
+    assert (3, 1, 0, 0) == (tried.recorded, tried.withdrawn, tried.unchanged, tried.position)
+    assert 3 == len(ledger.targets().standing())
+    again = ledger.set_targets(file, issuer="Bộ Công an", replace=True)
+    assert (0, 0, 2, done.position) == (again.recorded, again.withdrawn, again.unchanged, again.position)
+    check_ledger(ledger, length=UNITS + 6)
+
+
 def test_a_target_is_handed_down_and_taken_back_with_its_parts(ledger):
     communes = {
         unit.code: 100 + number
