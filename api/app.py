@@ -18,6 +18,7 @@ from api.events import EventController
 from api.feed import Feed
 from api.files import FileController
 from api.followers import FollowerController
+from api.frozen_reports import FrozenReportController
 from api.gathering import Gathering
 from api.health import index, live, ready
 from api.imports import Imports
@@ -78,6 +79,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
             ProgressController,
             WorklistController,
             AgeingController,
+            FrozenReportController,
         ],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),

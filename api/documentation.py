@@ -15,6 +15,7 @@ from api.bodies import ITEMS_MAX
 from api.dossiers import Found
 from api.events import REPORT
 from api.feed import FeedEvent, FeedPage
+from api.frozen_reports import ReportDefinition, ReportList, ReportRow
 from api.health import Readiness, Unready
 from api.imports import ImportAnswer, RefusedLine
 from api.problems import CODES, Problem
@@ -74,6 +75,9 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         ReasonList,
         Receipt,
         RefusedLine,
+        ReportDefinition,
+        ReportList,
+        ReportRow,
     ),
     *(
         TimeLimit,

@@ -19,6 +19,7 @@ from litestar import Litestar
 from psycopg.sql import SQL, Identifier
 
 from ledger import Ledger, LedgerError, Recorded, UnavailableError, sql
+from ledger.frozen_events import REPORTS_STREAM
 from ledger.target_events import TARGETS_STREAM
 from ledger.unit_events import UNITS_STREAM
 
@@ -46,7 +47,7 @@ AWAY = "the log cannot be read at the moment; connect again with the id of the l
 SHRUNK = "the log is shorter than it was; connect again with the id of the last event"
 ENDING = "the server ends; connect again with the id of the last event"
 
-NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM})
+NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM})
 """Streams of the log that are nobody's."""
 
 _HEAD = sql.load("ledger.sql", "log.sql")["head"]
@@ -97,7 +98,7 @@ class FeedEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
     """When the ledger learnt it, UTC."""
     dossier_id: UUID | None
-    """Whose it is; null for what happens to units, and what is set as targets."""
+    """Whose it is; null for what happens to units, what is set as targets, and frozen reports."""
     version: int
     """The event's number within the dossier, or among those of units, from 1, without gaps."""
     topic: str

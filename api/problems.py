@@ -28,11 +28,18 @@ from ledger.errors import (
     KeyFileError,
     NotFoundError,
     NotRecordedError,
+    ReportNameTakenError,
     StateError,
     TargetsRefusedError,
     UnitError,
 )
-from projections import NotCaughtUpError, ProjectionStoppedError, RebuildRunningError
+from projections import (
+    NotCaughtUpError,
+    ProjectionStoppedError,
+    RebuildRunningError,
+    ReportDiffersError,
+    ReportFormatUnknownError,
+)
 from projections.errors import PositionLostError
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,6 +52,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     InputError: (400, "The report is malformed"),
     UnitError: (422, "The unit does not allow it"),
     TargetsRefusedError: (422, "The targets do not fit"),
+    ReportNameTakenError: (409, "The name is that of another report"),
+    ReportDiffersError: (409, "The report is not what was frozen"),
     StateError: (409, "The dossier is not in the state for it"),
     KeyConflictError: (409, "The key was used for another report"),
     NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),
@@ -92,7 +101,8 @@ CODES = sorted(
 
 _TELLING = (
     *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError, ImportBusyError),
-    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ServerEndingError, TooBusyError),
+    *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ReportFormatUnknownError),
+    *(ServerEndingError, TooBusyError),
 )
 """What speaks of nothing but the log. The others name hosts, users and files: for the operator, not for clients."""
 

@@ -90,7 +90,8 @@ def _table(first: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
 def _contents(holder: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{_kind(content['schema'])} as {escape(media_type)}"
-        for media_type, content in holder["content"].items()
+        # Not modified (304) has no body.
+        for media_type, content in holder.get("content", {}).items()
     )
 
 

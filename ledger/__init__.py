@@ -35,6 +35,8 @@ from ledger.events import (
     Voided,
     Withdrawn,
 )
+from ledger.frozen_events import Definition, ReportFrozen
+from ledger.frozen_reports import FrozenReport
 from ledger.history import DossierState, History, HistoryEvent
 from ledger.reasons import Reason, Reasons, read_reasons
 from ledger.recording import Policy, Receipt, Refusal
@@ -59,9 +61,11 @@ __all__ = [
     "Collected",
     "Confirm",
     "Confirmed",
+    "Definition",
     "Denominator",
     "DenominatorRow",
     "DossierState",
+    "FrozenReport",
     "Head",
     "History",
     "HistoryEvent",
@@ -81,6 +85,7 @@ __all__ = [
     "Refusal",
     "Reject",
     "Rejected",
+    "ReportFrozen",
     "Target",
     "TargetRow",
     "Targets",

@@ -30,8 +30,11 @@ from ledger.errors import (
     LedgerError,
     NotRecordedError,
     NotUtf8Error,
+    ReportUnknownError,
 )
 from ledger.events import Recorded, topic_of
+from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
+from ledger.frozen_reports import FrozenReport, check_report, decide_freeze
 from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
 from ledger.migrations import LOG, Component, check_migrated, connect, migrate
@@ -362,7 +365,7 @@ class Ledger:
 
     def _entries(self, dossier_id: UUID) -> list[Recorded]:
         with translated():
-            nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM)
+            nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM)
             entries = [] if nobody else self.recorder.read_stream(dossier_id)
         if not entries:
             raise DossierUnknownError(dossier_id)
@@ -563,6 +566,50 @@ class Ledger:
             if grown.version > self._targets.version:
                 self._targets = grown
         return self._targets if at is None else self._targets.at(at)
+
+    def frozen_reports(self) -> list[FrozenReport]:
+        """Return every report that was frozen, in that order."""
+        with translated():
+            entries = self.recorder.read_stream(REPORTS_STREAM)
+        return [
+            FrozenReport(entry.event, entry.position, entry.recorded_at)
+            for entry in entries
+            if isinstance(entry.event, ReportFrozen)
+        ]
+
+    def frozen_report(self, name: str) -> FrozenReport:
+        """Return the report of that name; raise ReportUnknownError if none was frozen."""
+        for found in self.frozen_reports():
+            if found.report.name == name:
+                return found
+        raise ReportUnknownError(name)
+
+    def record_frozen(self, report: ReportFrozen) -> tuple[FrozenReport, bool]:
+        """Record that a report was frozen; return it, and whether it is new: the same again records nothing.
+
+        ``projections.freeze_report`` makes it; nothing here looks whether its hash is that of the totals.
+
+        Raises:
+            InputError: It cannot be called so, or has a position that the ledger does not have.
+            ReportNameTakenError: Another one has the name.
+            UnavailableError: Not known whether it was recorded; repeat it.
+        """
+        check_report(report.name, report.title, report.actor)
+        self.at(position=report.position)
+        for _ in range(ATTEMPTS_MAX):
+            known = self.frozen_reports()
+            same = decide_freeze(known, report)
+            if same is not None:
+                return same, False
+            try:
+                with translated():
+                    position, recorded_at = self.recorder.append(_report_batch(len(known) + 1, report))
+            except IntegrityError:
+                continue  # Another report was frozen first; it may have the name.
+            return FrozenReport(report, position, recorded_at), True
+        raise ContentionError(
+            f"others kept freezing reports first, {ATTEMPTS_MAX} times; nothing was recorded"
+        )
 
     def set_denominators(
         self,
@@ -779,6 +826,10 @@ def _targets_batch(tree: UnitTree, targets: Targets, events: Sequence[TargetEven
         [encode(event) for event in events],
         units_seen=tree.version,
     )
+
+
+def _report_batch(version: int, report: ReportFrozen) -> Batch:
+    return Batch([REPORTS_STREAM], [version], [topic_of(ReportFrozen)], [encode(report)])
 
 
 def _target_event(entry: Recorded) -> TargetEvent:

@@ -53,11 +53,13 @@ LedgerError                     refused; nothing was recorded for it
 │       ├── NothingToConfirmError       nothing_to_confirm
 │       └── SameOfficerError            same_officer
 ├── TargetsRefusedError         targets_refused
+├── ReportNameTakenError        report_name_taken
 ├── KeyConflictError            key_conflict
 ├── NotRecordedError            not_recorded
 ├── NotFoundError               no such thing
 │   ├── CitizenUnknownError         unknown_citizen
-│   └── DossierUnknownError         unknown_dossier
+│   ├── DossierUnknownError         unknown_dossier
+│   └── ReportUnknownError          unknown_report
 └── KeyFileError                the secret that finds and seals citizens
     ├── KeyFileMissingError         key_file_missing
     ├── KeyFileInvalidError         key_file_invalid
@@ -469,6 +471,31 @@ class DossierUnknownError(NotFoundError):
     def __init__(self, dossier_id: UUID | str) -> None:
         super().__init__(f"no dossier {dossier_id}")
         self.dossier_id = dossier_id
+
+
+class ReportUnknownError(NotFoundError):
+    """No report was frozen under this name."""
+
+    code = "unknown_report"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no report {shown(name)} was frozen; ledger report list names those that were")
+        self.name = name
+
+
+class ReportNameTakenError(LedgerError):
+    """A report was frozen under this name, and it is another one."""
+
+    code = "report_name_taken"
+
+    def __init__(self, name: str, position: int, differing: Sequence[str]) -> None:
+        super().__init__(
+            f"{name} is the name of a report that was frozen at position {position}, and differs in {', '.join(differing)}; "
+            f"take another name. To repeat it, name its cut-off: position {position}"
+        )
+        self.name = name
+        self.position = position
+        self.differing = tuple(differing)
 
 
 class KeyFileError(LedgerError):

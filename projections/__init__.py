@@ -8,7 +8,10 @@ from projections.errors import (
     ProjectionStoppedError,
     RebuildBlockedError,
     RebuildRunningError,
+    ReportDiffersError,
+    ReportFormatUnknownError,
 )
+from projections.frozen_reports import Freezing, Reissue, freeze_report, reissue_report
 from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, open_overdue
 from projections.preview import Preview, PreviewRow, preview
 from projections.progress import Progress, ProgressAnswer, open_progress
@@ -26,6 +29,7 @@ __all__ = [
     "AgeingAnswer",
     "AgeingQuery",
     "Difference",
+    "Freezing",
     "GoalProgress",
     "NotCaughtUpError",
     "Overdue",
@@ -45,6 +49,9 @@ __all__ = [
     "RebuildBlockedError",
     "RebuildRunningError",
     "Reconciled",
+    "Reissue",
+    "ReportDiffersError",
+    "ReportFormatUnknownError",
     "Runner",
     "TimeLimit",
     "Totals",
@@ -55,6 +62,7 @@ __all__ = [
     "WorklistQuery",
     "WorklistRow",
     "catch_up",
+    "freeze_report",
     "open_ageing",
     "open_overdue",
     "open_progress",
@@ -63,5 +71,6 @@ __all__ = [
     "preview",
     "rebuild",
     "reconcile",
+    "reissue_report",
     "status",
 ]

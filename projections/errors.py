@@ -32,6 +32,34 @@ class NotCaughtUpError(UnavailableError):
     code = "not_caught_up"
 
 
+class ReportDiffersError(LedgerError):
+    """A frozen report, computed again, is not what was frozen. Its bytes are shown to nobody."""
+
+    code = "report_differs"
+
+    def __init__(self, name: str, position: int, frozen: str, found: str) -> None:
+        super().__init__(
+            f"THE REPORT {name} IS NOT WHAT WAS FROZEN: at position {position} its SHA-256 was {frozen}, and is {found} "
+            "when computed now. The counts were changed by hand, or this program computes something else: run ledger "
+            "reconcile, then ledger rebuild"
+        )
+        self.name = name
+        self.position = position
+        self.frozen = frozen
+        self.found = found
+
+
+class ReportFormatUnknownError(UnavailableError):
+    """A frozen report has bytes that this version of the program cannot make."""
+
+    code = "report_format"
+
+    def __init__(self, name: str, report_format: int, known: int) -> None:
+        super().__init__(
+            f"the report {name} has format {report_format}, and this version of the program knows {known}; use a later one"
+        )
+
+
 class RebuildBlockedError(UnavailableError):
     """Something that is not the projection's hangs on its live tables, a view say, so they cannot be replaced."""
 

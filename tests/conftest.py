@@ -26,6 +26,7 @@ from ledger.database import Database
 from ledger.dossier import Dossier, replay
 from ledger.embedded import EmbeddedPostgres
 from ledger.events import Allocated, Step
+from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
@@ -263,6 +264,8 @@ def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
     assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), len(units))] == heads
     tree = grow(UnitTree(), list(enumerate(units, 1)))
     grow_targets(Targets(), list(enumerate(streams.pop(TARGETS_STREAM, []), 1)))
+    frozen = streams.pop(REPORTS_STREAM, [])
+    assert len(frozen) == len({report.name for report in frozen})
     for stream, events in streams.items():
         assert_lawful(stream, events, tree)
 
@@ -318,7 +321,7 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
     standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
-        assert not isinstance(event, UnitEvent | TargetEvent), where
+        assert not isinstance(event, UnitEvent | TargetEvent | ReportFrozen), where
         assert event.key not in keys, where
         keys.add(event.key)
         entries.append({**json.loads(encode(event)), "type": event.TYPE})

@@ -2,7 +2,19 @@
 
 import click
 
-from api.cli import demo, operation, progress, proving, reading, reasons, recording, targets, units, waiting
+from api.cli import (
+    demo,
+    frozen_reports,
+    operation,
+    progress,
+    proving,
+    reading,
+    reasons,
+    recording,
+    targets,
+    units,
+    waiting,
+)
 from api.cli.common import VERSION, global_options
 
 
@@ -37,6 +49,7 @@ for _command in (
     progress.progress,
     waiting.worklist,
     waiting.ageing,
+    frozen_reports.report,
     reading.history,
     proving.reconcile,
     operation.rebuild,

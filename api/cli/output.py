@@ -49,6 +49,10 @@ class Output(msgspec.Struct, frozen=True):
 
     form: str
 
+    def bytes(self, data: bytes) -> None:
+        """Print a document that is bytes already, as they are."""
+        _write(data)
+
     def document(self, answer: Any) -> None:
         """Print one JSON document."""
         _write(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")

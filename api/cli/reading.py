@@ -1,7 +1,8 @@
 """Totals, and one dossier's history."""
 
+import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -20,73 +21,91 @@ from projections.hierarchies import Attribution
 from projections.overdue import MEASURES as OVERDUE_MEASURES
 from projections.totals import BY_DAYS, BYS, By, read_bys, read_hierarchy
 
+_QUERY_OPTIONS = (
+    click.option(
+        "--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger."
+    ),
+    click.option(
+        "--by",
+        metavar="ROWS",
+        type=Checked(read_bys),
+        default="unit",
+        show_default=True,
+        help=f"What the rows are: {', '.join(BYS)}; or two with a comma between. unit: the direct children.",
+    ),
+    click.option("--level", type=click.IntRange(1, 2), help="Only this level."),
+    click.option("--from", "start", type=DAY, help="First day (Vietnam) on which it occurred."),
+    click.option("--to", "end", type=DAY, help="Last day, included."),
+    click.option(
+        "--hierarchy",
+        metavar="then|now|DATE",
+        type=Checked(read_hierarchy),
+        help="In which tree of units it counts: of the day on which it occurred, of today or of a day; what has ended counts "
+        "at its successors. Default: of the last day asked for, else today.",
+    ),
+    click.option(
+        "--attribution",
+        type=click.Choice(get_args(Attribution)),
+        default="acting",
+        show_default=True,
+        help="At the unit whose work it is, or where the citizen lives.",
+    ),
+    click.option(
+        "--compare",
+        type=click.Choice(["previous"]),
+        help="Beside it the period before: as many days, or months where --from and --to are whole months.",
+    ),
+    click.option("--position", type=click.IntRange(0), help="Only what the ledger knew at this position."),
+    click.option(
+        "--known-at", type=INSTANT, help="Only what the ledger knew then, as 2024-12-09T23:00:00+07:00."
+    ),
+)
+
+
+def query_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Accept what a question about totals can say; the command gets it as a ``query``."""
+
+    @functools.wraps(function)
+    def with_query(
+        *args: Any,
+        unit: str | None,
+        by: tuple[By, ...],
+        level: int | None,
+        start: date | None,
+        end: date | None,
+        hierarchy: str | None,
+        attribution: Attribution,
+        compare: Literal["previous"] | None,
+        position: int | None,
+        known_at: datetime | None,
+        **kwargs: Any,
+    ) -> None:
+        query = TotalsQuery(
+            unit=unit,
+            by=by,
+            level=level,
+            from_day=start,
+            to_day=end,
+            hierarchy=hierarchy,
+            attribution=attribution,
+            compare=compare,
+            position=position,
+            known_at=known_at,
+        )
+        function(*args, query=query, **kwargs)
+
+    for option in reversed(_QUERY_OPTIONS):
+        with_query = option(with_query)
+    return with_query
+
 
 @command("totals")
-@click.option("--unit", metavar="CODE", help="This unit with everything under it; default: the whole ledger.")
-@click.option(
-    "--by",
-    metavar="ROWS",
-    type=Checked(read_bys),
-    default="unit",
-    show_default=True,
-    help=f"What the rows are: {', '.join(BYS)}; or two with a comma between. unit: the direct children.",
-)
-@click.option("--level", type=click.IntRange(1, 2), help="Only this level.")
-@click.option("--from", "start", type=DAY, help="First day (Vietnam) on which it occurred.")
-@click.option("--to", "end", type=DAY, help="Last day, included.")
-@click.option(
-    "--hierarchy",
-    metavar="then|now|DATE",
-    type=Checked(read_hierarchy),
-    help="In which tree of units it counts: of the day on which it occurred, of today or of a day; what has ended counts "
-    "at its successors. Default: of the last day asked for, else today.",
-)
-@click.option(
-    "--attribution",
-    type=click.Choice(get_args(Attribution)),
-    default="acting",
-    show_default=True,
-    help="At the unit whose work it is, or where the citizen lives.",
-)
-@click.option(
-    "--compare",
-    type=click.Choice(["previous"]),
-    help="Beside it the period before: as many days, or months where --from and --to are whole months.",
-)
-@click.option("--position", type=click.IntRange(0), help="Only what the ledger knew at this position.")
-@click.option(
-    "--known-at", type=INSTANT, help="Only what the ledger knew then, as 2024-12-09T23:00:00+07:00."
-)
-def totals(
-    context: Context,
-    *,
-    unit: str | None,
-    by: tuple[By, ...],
-    level: int | None,
-    start: date | None,
-    end: date | None,
-    hierarchy: str | None,
-    attribution: Attribution,
-    compare: Literal["previous"] | None,
-    position: int | None,
-    known_at: datetime | None,
-) -> None:
+@query_options
+def totals(context: Context, query: TotalsQuery) -> None:
     """Count collections, approvals and activations, true for every event recorded before the command began.
 
     With --position or --known-at the same command has the same answer for ever.
     """
-    query = TotalsQuery(
-        unit=unit,
-        by=by,
-        level=level,
-        from_day=start,
-        to_day=end,
-        hierarchy=hierarchy,
-        attribution=attribution,
-        compare=compare,
-        position=position,
-        known_at=known_at,
-    )
     with context.totals() as (_, read):
         answer = read.read(query)
     tell_totals(context.output, answer, query.bys)

@@ -66,6 +66,7 @@ def test_operations_have_names_that_programs_keep(document):
         "get_index",
         "get_overdue",
         "get_progress",
+        "get_report",
         "get_totals",
         "get_unit",
         "get_ageing",
@@ -74,6 +75,7 @@ def test_operations_have_names_that_programs_keep(document):
         "is_alive",
         "is_ready",
         "list_reasons",
+        "list_reports",
         "list_unit_changes",
         "list_units",
         "read_log",
@@ -117,7 +119,7 @@ def test_every_code_is_listed(document):
 
     assert {"not_caught_up", "store_unavailable"} <= listed["503"]
     assert {"bad_request", "body_cut", "invalid_json", "repeated_field"} <= listed["400"]
-    assert {"no_such_route", "unknown_citizen", "unknown_dossier"} == listed["404"]
+    assert {"no_such_route", "unknown_citizen", "unknown_dossier", "unknown_report"} == listed["404"]
     assert {"unsupported_media_type"} == listed["415"]
 
 

@@ -37,6 +37,7 @@ from ledger.events import (
     Withdrawn,
     topic_of,
 )
+from ledger.frozen_events import Definition, ReportFrozen
 from ledger.sql import load
 from ledger.store import (
     EventMapper,
@@ -520,6 +521,42 @@ FROZEN = [
         ReorganisationWithdrawn(reorganisation=THERE, reason="erratum", actor="op1"),
         b'{"type":"units.reorganisation_withdrawn.v1","reorganisation":"0192f000-0000-7000-8000-00000000000b",'
         b'"reason":"erratum","actor":"op1"}',
+    ),
+    (
+        ReportFrozen(
+            name="2024-12-09-evening",
+            definition=Definition(by=("unit",), to_day=date(2024, 12, 9), hierarchy="2024-12-09"),
+            position=0,
+            format=1,
+            sha256="00ff",
+        ),
+        b'{"type":"report.frozen.v1","name":"2024-12-09-evening",'
+        b'"definition":{"by":["unit"],"to":"2024-12-09","hierarchy":"2024-12-09"},'
+        b'"position":0,"format":1,"sha256":"00ff"}',
+    ),
+    (
+        ReportFrozen(
+            name="n",
+            title="Báo cáo tối",
+            definition=Definition(
+                unit="38",
+                by=("district", "level"),
+                level=2,
+                from_day=date(2024, 12, 1),
+                to_day=date(2024, 12, 31),
+                hierarchy="then",
+                attribution="residence",
+                compare="previous",
+            ),
+            position=9,
+            format=1,
+            sha256="00ff",
+            actor="op1",
+        ),
+        '{"type":"report.frozen.v1","name":"n","title":"Báo cáo tối",'
+        '"definition":{"unit":"38","by":["district","level"],"level":2,"from":"2024-12-01","to":"2024-12-31",'
+        '"hierarchy":"then","attribution":"residence","compare":"previous"},'
+        '"position":9,"format":1,"sha256":"00ff","actor":"op1"}'.encode(),
     ),
 ]
 
