@@ -98,6 +98,12 @@ def test_changes_are_listed_in_the_order_of_recording(client, ledger):
 
     told = {"withdrawn_position": UNITS + 2, "withdrawn_by": "keeper", "withdrawn_reason": "another decree"}
     assert [row | told] == client.get("/v1/units/changes").json()["rows"]
+    # Followers of the log are told, too.
+    events = client.get(f"/v1/events?after={UNITS}").json()["events"]
+    assert [("unit.merged.v1", None), ("units.reorganisation_withdrawn.v1", None)] == [
+        (event["topic"], event["dossier_id"]) for event in events
+    ]
+    assert "NQ 1" == events[0]["data"]["decree"]
     assert 200 == client.get("/v1/units/14758?on=2024-11-01").status_code
 
 

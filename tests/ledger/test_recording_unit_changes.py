@@ -313,6 +313,20 @@ def test_what_names_no_unit_counts_at_the_collecting_one_valid_or_not(ledger, cl
     check_ledger(ledger, length=UNITS + REAL + 2)
 
 
+def test_a_retry_is_known_again_after_its_unit_has_gone(ledger):
+    """By a merger that is recorded later and held before: what was sent is compared, not what the code means now."""
+    receipt = ledger.record(collect(unit="14758", occurred_at=at(date(2024, 12, 2))))
+    ledger.change_units(MergeUnits(units=("14758",), into="14761", **LAW))
+    again = ledger.record(collect(unit="14758", occurred_at=at(date(2024, 12, 2))))
+
+    assert (receipt.position, True) == (again.position, again.duplicate)
+    there = TreeOn(ledger.tree(), date(2024, 12, 2))
+    gone = ledger.tree().resolve("14758", date(2024, 11, 30))
+    assert (ledger.tree().resolve("14761", JANUARY).id, True) == there.place(gone.id)
+    assert "Phường Đông Thọ" == ledger.history(citizen=collect().citizen).events[0].unit.name
+    check_ledger(ledger, length=UNITS + 2)
+
+
 def test_a_reorganisation_between_decision_and_append_is_heeded(ledger, open_again, clock):
     """A report decided against the older tree is decided again, and refused where its unit has gone."""
     ledger.tree()

@@ -346,6 +346,15 @@ def test_what_comes_to_a_unit_later_says_nothing_of_the_days_before_it():
     assert ("105", True) == keeper.place("103", FROM, LATER)
 
 
+def test_no_unit_ends_on_the_day_on_which_it_begins(keeper):
+    """It would never have been; a list that was wrong has another remedy."""
+    keeper.load("code,name,level,parent_code\n105,Xã Năm,commune,11\n", ON)
+
+    assert ("105: 105 Xã Năm cannot end on the day on which it begins, 2025-01-01",) == faults(
+        keeper, abolish(level="commune")
+    )
+
+
 def test_who_held_a_code_is_told_once(keeper):
     """Not for each parent that it had, but for each name."""
     keeper.do(move("101", to="12"))
