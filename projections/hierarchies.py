@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from ledger.units import NOWHERE, Place, TreeOn, Unit, UnitTree, allocation_id, heirs_of
+from ledger.units import NOWHERE, Place, TreeOn, Unit, UnitTree, allocations
 from projections.unit_totals import as_array
 
 FIRST_DAY = date(1900, 1, 1)
@@ -92,9 +92,9 @@ class Rows:
     def _shares_of_leaves(self, hierarchy: Hierarchy) -> list[Share]:
         shares: list[Share] = []
         open_shares: dict[UUID, tuple[date, int]] = {}
-        allocations = _allocations(self._tree)
+        of_parts = allocations(self._tree)
         for first, after, on in _spans(self._tree, hierarchy):
-            for leaf, place in places(on, allocations):
+            for leaf, place in places(on, of_parts):
                 bucket = self._bucket_of(on, place)
                 known = open_shares.get(leaf)
                 if known is not None and known[1] != bucket:
@@ -183,20 +183,13 @@ def _spans(tree: UnitTree, hierarchy: Hierarchy) -> Iterator[tuple[date, date, T
 
 
 def places(
-    on: TreeOn, allocations: Mapping[UUID, tuple[UUID, UUID]] | None = None
+    on: TreeOn, of_parts: Mapping[UUID, tuple[UUID, UUID]] | None = None
 ) -> Iterator[tuple[UUID, Place]]:
     """Yield every leaf that there can be, and where it counts on a day."""
     for unit_id in on.tree.by_id:
         yield unit_id, on.place(unit_id)
-    for leaf, (unit_id, to) in (_allocations(on.tree) if allocations is None else allocations).items():
+    for leaf, (unit_id, to) in (allocations(on.tree) if of_parts is None else of_parts).items():
         yield leaf, on.place_allocated(unit_id, to)
-
-
-def _allocations(tree: UnitTree) -> dict[UUID, tuple[UUID, UUID]]:
-    """Return the leaves of what can be allocated of units that ended, each with the unit and the one it is allocated to."""
-    return {
-        allocation_id(unit_id, to): (unit_id, to) for unit_id in tree.became for to in heirs_of(tree, unit_id)
-    }
 
 
 def _by_residence(tree: UnitTree, shares: Sequence[Share]) -> list[Share]:

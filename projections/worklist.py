@@ -19,7 +19,7 @@ from ledger.business_time import VIETNAM, business_day
 from ledger.commands import PLACES
 from ledger.errors import FieldInvalidError
 from ledger.masking import shown
-from ledger.units import Place, TreeOn, allocation_id, heirs_of
+from ledger.units import Place, TreeOn, allocations
 from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.errors import PositionLostError
 from projections.overdue import ACTIVATION_DAYS, TimeLimit, time_limits
@@ -162,10 +162,8 @@ class Today:
         self._leaves: dict[UUID | None, list[UUID]] = {}
         for unit_id in tree.by_id:
             self._leaves.setdefault(self.place(unit_id, None).unit_id, []).append(unit_id)
-        for unit_id in tree.became:
-            for to in heirs_of(tree, unit_id):
-                place = self.place(unit_id, to)
-                self._leaves.setdefault(place.unit_id, []).append(allocation_id(unit_id, to))
+        for leaf, (unit_id, to) in allocations(tree).items():
+            self._leaves.setdefault(self.place(unit_id, to).unit_id, []).append(leaf)
 
     def place(self, unit_id: UUID, allocated_id: UUID | None) -> Place:
         """Return where what was collected at a unit counts, and was allocated to a part of it where that was split."""

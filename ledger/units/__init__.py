@@ -8,7 +8,7 @@ from ledger.units.changing import Plan, fit
 from ledger.units.files import MergeRow, UnitRow, read_merge_rows, read_unit_rows, read_units
 from ledger.units.growing import Fault, grow, try_grow
 from ledger.units.opening import decide_open
-from ledger.units.placing import NOWHERE, Place, TreeOn, allocation_id, heirs_of
+from ledger.units.placing import NOWHERE, Place, TreeOn, allocation_id, allocations, heirs_of
 from ledger.units.telling import Told, told
 from ledger.units.tree import LEVELS, Reorganisation, Succession, Unit, UnitTree
 
@@ -27,6 +27,7 @@ __all__ = [
     "UnitRow",
     "UnitTree",
     "allocation_id",
+    "allocations",
     "decide_open",
     "fit",
     "grow",

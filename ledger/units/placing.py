@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
+from ledger.unit_events import UnitMerged, UnitSplit
 from ledger.units.tree import Unit, UnitTree
 
 
@@ -115,3 +116,33 @@ def heirs_of(tree: UnitTree, unit_id: UUID) -> list[UUID]:
     for heir in became.into:
         found |= dict.fromkeys(heirs_of(tree, heir))
     return list(found)
+
+
+def allocations(tree: UnitTree) -> dict[UUID, tuple[UUID, UUID]]:
+    """Return under which ids there may be allocated counts, each with the split unit and the part.
+
+    Also those of splits that were withdrawn: what was allocated then was recorded, and counts somewhere.
+    """
+    became: dict[UUID, list[tuple[UUID, ...]]] = {}
+    for _, event in tree.entries:
+        if isinstance(event, UnitMerged):
+            became.setdefault(event.unit_id, []).append((event.into,))
+        elif isinstance(event, UnitSplit):
+            people = tuple(part.unit_id for part in event.parts if part.people)
+            became.setdefault(event.unit_id, []).append(people)
+
+    def heirs(unit_id: UUID, above: frozenset[UUID]) -> dict[UUID, None]:
+        found: dict[UUID, None] = {}
+        for into in became.get(unit_id, ()):
+            found |= dict.fromkeys(into) if len(into) > 1 else {}
+            for heir in into:
+                # What was withdrawn and what came instead may go round in a circle.
+                if heir in became and heir not in above:
+                    found |= heirs(heir, above | {heir})
+        return found
+
+    return {
+        allocation_id(unit_id, to): (unit_id, to)
+        for unit_id in became
+        for to in heirs(unit_id, frozenset((unit_id,)))
+    }

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import LedgerError
-from ledger.units import LEVELS, TreeOn, UnitTree, allocation_id, heirs_of
+from ledger.units import LEVELS, TreeOn, UnitTree, allocation_id, allocations
 from ledger.units.commands import (
     AbolishUnits,
     MergeUnits,
@@ -120,7 +120,7 @@ def split(array: str) -> list[str]:
 def cases(draw):
     tree = tree_after(draw(st.lists(changes(), max_size=6)))
     leaves = list(tree.by_id)
-    leaves += [allocation_id(unit_id, to) for unit_id in tree.became for to in heirs_of(tree, unit_id)]
+    leaves += allocations(tree)
     facts = draw(
         st.dictionaries(st.tuples(st.sampled_from(leaves), DAYS), st.integers(1, 5), min_size=1, max_size=25)
     )
@@ -156,13 +156,11 @@ def test_children_and_unallocated_are_the_parent(case):
 def test_where_something_counts_is_where_its_unit_is_placed(case):
     """As then, in the tree of the day on which it occurred; else in that of the day asked for."""
     tree, facts, day, kind = case
-    allocations = {
-        allocation_id(unit_id, to): (unit_id, to) for unit_id in tree.became for to in heirs_of(tree, unit_id)
-    }
+    of_parts = allocations(tree)
     expected: Counter = Counter()
     for (leaf, occurred), number in facts.items():
         on = TreeOn(tree, day if kind == "day" else occurred)
-        place = on.place_allocated(*allocations[leaf]) if leaf in allocations else on.place(leaf)
+        place = on.place_allocated(*of_parts[leaf]) if leaf in of_parts else on.place(leaf)
         above = list(on.above(place.unit_id))
         expected[above[-1] if above else None] += number
     found = Rows(tree, day if kind == "day" else "then", day, None, "unit", "acting")
