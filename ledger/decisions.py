@@ -233,6 +233,7 @@ def decide_step(dossier: Dossier, command: AnyStepCommand, placing: Placing) -> 
         sent["allocated_id"] = allocations.get((level, unit_id))
         sent["collecting_allocated_id"] = allocations.get((level, standing.collecting_unit_id))
     sent["residence"] = command.residence_unit or standing.residence
+    sent["residence_on"] = None if command.residence_unit else standing.residence_on
     sent["attempt"] = standing.attempt
     sent["collecting_unit_id"] = standing.collecting_unit_id
     sent["previous"] = standing.stand

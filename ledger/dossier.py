@@ -5,11 +5,12 @@ dossier; what may happen to one is decided in ``ledger/decisions.py``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
 
+from ledger.business_time import business_day
 from ledger.commands import NO_TEAM
 from ledger.events import (
     Allocated,
@@ -46,6 +47,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """When the last standing step happened; nothing of this level may happen before it."""
     resumes: Stand | None = None
     """Of a locked account: where it stands again once it is unlocked."""
+    residence_on: date | None = None
+    """The business day (Asia/Ho_Chi_Minh) of the step that sent the residence."""
 
     @property
     def state(self) -> State:
@@ -90,10 +93,13 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
             step.unit_id,
             step.residence_unit,
             step.occurred_at,
+            residence_on=business_day(step.occurred_at) if step.residence_unit else None,
         )
     # Steps come from the log, or were checked, so a misfit is a bug.
     assert standing is not None, step.key
-    residence = step.residence_unit or standing.residence
+    residence, residence_on = step.residence_unit or standing.residence, standing.residence_on
+    if step.residence_unit:
+        residence_on = business_day(step.occurred_at)
     resumes = None
     if isinstance(step, Unlocked):
         assert standing.resumes is not None, step.key
@@ -107,6 +113,7 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
             actor=step.actor,
             team=step.team,
             residence=residence,
+            residence_on=None if step.residence_unit else residence_on,
         )
         if isinstance(step, Locked):
             resumes = standing.stand
@@ -117,6 +124,7 @@ def stand(standing: Standing | None, step: AnyStep) -> Standing:
         residence,
         step.occurred_at,
         resumes,
+        residence_on,
     )
 
 
@@ -238,6 +246,7 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
             partner=step.partner,
             team=step.team,
             residence=standing.residence,
+            residence_on=None if step.residence_unit else standing.residence_on,
             actor=step.actor,
             reason=getattr(step, "reason", None),
             allocated_id=step.allocated_id,
@@ -256,6 +265,7 @@ def counted(entries: Sequence[AnyDossierEvent]) -> dict[Change, tuple[int, int]]
                 partner=standing.stand.partner,
                 team=standing.stand.team,
                 residence=standing.stand.residence,
+                residence_on=standing.stand.residence_on,
                 card=standing.stand.card,
                 actor=standing.stand.actor,
                 allocated_id=force.allocations.get((level, standing.collecting_unit_id)),

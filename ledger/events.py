@@ -11,7 +11,7 @@ repeat what its row says (stream, version, position, time of recording).
 thousands of these, which the collector would walk again and again.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -51,7 +51,7 @@ class Stand(
 ):
     """A state of one level, and the event that put it there: where the dossier counts while it waits.
 
-    An event carries the one that it leaves, so that a follower need not look back. The last three are
+    An event carries the one that it leaves, so that a follower need not look back. The last four are
     absent from events that were recorded before these fields were there.
     """
 
@@ -65,6 +65,8 @@ class Stand(
     team: str | None = None
     residence: str | None = None
     """The one that stood after that event."""
+    residence_on: date | None = None
+    """The business day as of which that is a code; None: the day of that event, which sent it."""
 
 
 class DossierEvent(
@@ -104,6 +106,9 @@ class Step(DossierEvent, frozen=True, gc=False, kw_only=True):
     """The unit where this event counts."""
     residence: str | None = None
     """The residence that stands after this event: its own, else the collection's."""
+    residence_on: date | None = None
+    """The business day (Asia/Ho_Chi_Minh) as of which that is a code, for codes are given to other units; None: the day
+    of this event, which sent it."""
     attempt: int = 1
     """Which collection of this level this belongs to, from 1."""
     first: bool = False
@@ -227,6 +232,7 @@ class Change(
     partner: str = "none"
     team: str | None = None
     residence: str | None = None
+    residence_on: date | None = None
     """The one that stood after the event that counted there."""
     card: Card = "valid"
     actor: str | None = None

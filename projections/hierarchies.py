@@ -29,7 +29,7 @@ Attribution = Literal["acting", "residence"]
 class Share(NamedTuple):
     """A leaf counts in a bucket, from a day on and before another."""
 
-    leaf: UUID | str
+    leaf: UUID
     first: date
     after: date
     bucket: int
@@ -45,7 +45,6 @@ class Rows:
         day: date,
         scope: Unit | None,
         by: str,
-        attribution: Attribution,
     ) -> None:
         """Work out who counts where.
 
@@ -61,8 +60,6 @@ class Rows:
         for place in self._rows:
             self._bucket(place)
         shares = self._shares_of_leaves(hierarchy)
-        if attribution == "residence":
-            shares = _by_residence(tree, shares)
         days = {day for share in shares for day in (share.first, share.after)}
         self.boundaries = sorted(days - {FIRST_DAY, LAST_DAY})
         """The days on which something begins to count elsewhere, or no more."""
@@ -192,17 +189,13 @@ def places(
         yield leaf, on.place_allocated(unit_id, to)
 
 
-def _by_residence(tree: UnitTree, shares: Sequence[Share]) -> list[Share]:
-    """Return the same by the codes that were sent, which meant a unit for a time."""
-    of_unit: dict[UUID | str, list[Share]] = {}
-    for share in shares:
-        of_unit.setdefault(share.leaf, []).append(share)
-    found = []
-    for code, units in tree.by_code.items():
-        for unit in units:
-            after = LAST_DAY if unit.valid_to is None else unit.valid_to + timedelta(1)
-            for share in of_unit.get(unit.id, ()):
-                first, last = max(share.first, unit.valid_from), min(share.after, after)
-                if first < last:
-                    found.append(Share(code, first, last, share.bucket))
-    return found
+def holders(tree: UnitTree) -> dict[str, Any]:
+    """Return which unit each code meant from when until before when; as the queries of ``unit_totals.sql`` take it."""
+    units = [unit for meant in tree.by_code.values() for unit in meant]
+    befores = [LAST_DAY if unit.valid_to is None else unit.valid_to + timedelta(1) for unit in units]
+    return {
+        "codes": as_array([unit.code for unit in units]),
+        "held_from": as_array([unit.valid_from for unit in units]),
+        "held_before": as_array(befores),
+        "held_by": as_array([unit.id for unit in units]),
+    }

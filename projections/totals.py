@@ -21,7 +21,7 @@ from ledger.migrations import check_migrated, connect, migrate
 from ledger.units import grow
 from projections.components import COMPONENTS
 from projections.errors import NotCaughtUpError, PositionLostError
-from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows
+from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows, holders
 from projections.runner import catch_up
 from projections.status import ask
 from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
@@ -216,14 +216,13 @@ class Totals:
         day: date,
         scope: Unit | None,
         by: str,
-        attribution: Attribution = "acting",
     ) -> Rows:
         """Return which unit counts in which row; as ``Rows``, and remembered for the next question of the kind."""
-        key = (tree.version, hierarchy, day, scope and scope.id, by, attribution)
+        key = (tree.version, hierarchy, day, scope and scope.id, by)
         with self._lock:
             found = self._rows.get(key)
         if found is None:
-            found = Rows(tree, hierarchy, day, scope, by, attribution)
+            found = Rows(tree, hierarchy, day, scope, by)
         with self._lock:
             self._rows[key] = found
             self._rows.move_to_end(key)
@@ -280,7 +279,7 @@ class Totals:
         hierarchy: Hierarchy = "then" if query.hierarchy == "then" else day
         scope = None if query.unit is None else tree.resolve(query.unit, day)
         by_units = next((by for by in query.bys if by in BY_UNITS), "")
-        rows = self.rows(tree, hierarchy, day, scope, by_units, query.attribution)
+        rows = self.rows(tree, hierarchy, day, scope, by_units)
         fine = query.attribution != "acting" or not _COARSE.issuperset(query.bys)
         if cut is not None and not fine:
             # What is known now less what has come since, or what was known then: whichever is less to read.
@@ -289,6 +288,8 @@ class Totals:
         if fine:
             first, after_last = _bounds(query)
             parameters |= {"from": first, "to": after_last, "cut": 2**62 if cut is None else cut[0]}
+            if query.attribution == "residence":
+                parameters |= holders(tree)
         else:
             parameters |= _coarse(query, rows.boundaries) | {"since": None if cut is None else cut[0]}
         position, recorded_at, found = self.ask(_question(query, fine=fine), parameters)
@@ -378,12 +379,9 @@ def _question(query: TotalsQuery, *, fine: bool) -> Composed:
     parts = {"part_1": part_1, "part_2": part_2}
     if not fine:
         return SQL(_QUERIES["read_coarse"]).format(**parts)
-    acting = query.attribution == "acting"
-    return SQL(_QUERIES["read_deltas"]).format(
-        **parts,
-        member=SQL("leaf_id" if acting else "residence"),
-        member_type=SQL("uuid" if acting else "text"),
-    )
+    if query.attribution == "acting":
+        return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(""), leaf=SQL("leaf_id"))
+    return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(_QUERIES["held"]), leaf=SQL("holder"))
 
 
 def _coarse(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class Delta(NamedTuple):
     team: str
     actor: str
     residence: str
+    residence_on: date
+    """Business day as of which that is a code."""
     reason: str
     event: int | None
     """Which of ``EVENTS``."""
@@ -170,6 +172,7 @@ def _count(deltas: list[Delta], position: int, event: AnyStep, recorded_on: date
         event.team or "",
         event.actor,
         event.residence or "",
+        event.residence_on or day,
         getattr(event, "reason", ""),
     )
     here = waits if collecting == leaf else None
@@ -214,6 +217,7 @@ def _wait(
                 stand.team or "",
                 stand.actor or "",
                 stand.residence or "",
+                stand.residence_on or day,
                 "",
                 None,
                 waits,
@@ -239,6 +243,7 @@ def _correct(deltas: list[Delta], position: int, event: AnyCorrection | Allocate
                 change.team or "",
                 change.actor or "",
                 change.residence or "",
+                change.residence_on or day,
                 change.reason or "",
                 None if change.type is None else EVENT_INDEX[change.type],
                 None if change.waits is None else _waiting(change.waits, change.card),
@@ -291,7 +296,7 @@ def as_copy(deltas: Sequence[Delta]) -> bytes:
     """Return rows as PostgreSQL's COPY takes them. psycopg's own way of making them takes five times as long."""
     lines = [
         f"{position}\t{leaf:032x}\t{level}\t{_day(day)}\t{_day(recorded_on)}\t{_text(place)}\t{shift}\t{_text(partner)}\t"
-        f"{_text(team)}\t{_text(actor)}\t{_text(residence)}\t{_text(reason)}\t{_optional(event)}\t{_optional(waits)}\t{number}\n"
+        f"{_text(team)}\t{_text(actor)}\t{_text(residence)}\t{_day(residence_on)}\t{_text(reason)}\t{_optional(event)}\t{_optional(waits)}\t{number}\n"
         for (
             position,
             leaf,
@@ -304,6 +309,7 @@ def as_copy(deltas: Sequence[Delta]) -> bytes:
             team,
             actor,
             residence,
+            residence_on,
             reason,
             event,
             waits,

@@ -80,6 +80,8 @@ class Where(NamedTuple):
     team: str
     actor: str
     residence: str
+    residence_on: date
+    """The day as of which that is a code."""
     reason: str
 
 
@@ -212,7 +214,7 @@ class _Trail:
     def __init__(self, following: _Following, allocations: Mapping[tuple[int, str], str]) -> None:
         self._following, self._allocations = following, allocations
         self._collector: str | None = None
-        self._residence = ""
+        self._residence, self._residence_on = "", date.min
         self._waits: tuple[Where, int] | None = None
         self._waited: tuple[Where, int] | None = None
         """Before the lock."""
@@ -220,10 +222,11 @@ class _Trail:
     def step(self, entry: Entry) -> list[Move]:
         """Return what a step changes: what it counts as, what waits no more, what waits now."""
         kind, line = entry.kind, entry.line
+        local = line.occurred_at.astimezone(VIETNAM)
         if kind == "collected":
-            self._collector, self._residence = line.unit_id, line.residence_unit or ""
-        elif line.residence_unit:
-            self._residence = line.residence_unit
+            self._collector, self._residence = line.unit_id, ""
+        if line.residence_unit:
+            self._residence, self._residence_on = line.residence_unit, local.date()
         collector = self._collector
         if collector is None:
             raise LogFaultError(
@@ -231,7 +234,6 @@ class _Trail:
             )
         # Without a unit of its own it counts wherever the collection has gone.
         unit_id = collector if line.unit is None else line.unit_id
-        local = line.occurred_at.astimezone(VIETNAM)
         team = line.team or ""
         where = Where(
             self._leaf(line.level, unit_id),
@@ -243,6 +245,7 @@ class _Trail:
             "" if team == NO_TEAM else team,
             line.actor,
             self._residence,
+            self._residence_on if self._residence else local.date(),
             line.reason,
         )
         moves: list[Move] = [(where, _STEPS[kind], 1)]

@@ -82,7 +82,19 @@ class Deltas(Table):
                     yield Item(position >> _BUCKET_BITS, key, measure, number, position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
-        types = ("int8", "date", "text", "int2", "date", *["text"] * 7, "int2", "int2", "int2")
+        types = (
+            "int8",
+            "date",
+            "text",
+            "int2",
+            "date",
+            *["text"] * 6,
+            "date",
+            "text",
+            "int2",
+            "int2",
+            "int2",
+        )
         for *key, event, waits, number in read(connection, self.NAME, types):
             bucket, found = key[0] >> _BUCKET_BITS, []
             if event is not None:
@@ -94,7 +106,7 @@ class Deltas(Table):
     def tell(self, key: Key) -> dict[str, Any]:
         names = (
             *("position", "recorded_on", "leaf", "level", "day", "place", "shift", "partner", "team"),
-            *("actor", "residence", "reason"),
+            *("actor", "residence", "residence_on", "reason"),
         )
         return dict(zip(names, key, strict=True))
 

@@ -16,7 +16,7 @@ COPY (
 -- unit_totals_deltas --
 COPY (
     SELECT position, recorded_on, leaf_id::text, level, day,
-           place, shift, partner, team, actor, residence, reason, event, waits, count
+           place, shift, partner, team, actor, residence, residence_on, reason, event, waits, count
     FROM unit_totals_deltas
 ) TO STDOUT (FORMAT binary);
 

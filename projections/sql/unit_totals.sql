@@ -1,6 +1,7 @@
 -- copy --
 COPY {deltas} (
-    position, leaf_id, level, day, recorded_on, place, shift, partner, team, actor, residence, reason, event, waits, count
+    position, leaf_id, level, day, recorded_on, place, shift, partner, team, actor, residence, residence_on, reason, event, waits,
+    count
 ) FROM STDIN;
 
 -- add --
@@ -205,9 +206,10 @@ LEFT JOIN (
             FROM unit_totals_deltas
             WHERE position <= %(cut)b::bigint
         ) AS parts
-        LEFT JOIN unnest(%(members)t::{member_type}[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
+        {held}
+        LEFT JOIN unnest(%(members)t::uuid[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
             AS tree (member, first, after, bucket)
-            ON member = {member} AND (first IS NULL OR parts.day >= first AND parts.day < after)
+            ON member = {leaf} AND (first IS NULL OR parts.day >= first AND parts.day < after)
         WHERE (NOT %(scoped)b::boolean OR member IS NOT NULL)
           AND (%(level)b::smallint IS NULL OR level = %(level)b::smallint)
           AND (sign <> 0 OR waits IS NOT NULL)
@@ -217,6 +219,12 @@ LEFT JOIN (
     ORDER BY part_1, part_2
 ) AS counted ON true
 WHERE tracked.name = 'unit_totals';
+
+-- held --
+-- Of read_deltas: where the citizen lives, by the unit that the code meant when it was sent.
+LEFT JOIN unnest(%(codes)t::text[], %(held_from)t::date[], %(held_before)t::date[], %(held_by)t::uuid[])
+    AS held (code, held_from, held_before, holder)
+    ON code = residence AND residence_on >= held_from AND residence_on < held_before
 
 -- read_leaves --
 -- Everything that was ever counted, by leaf: what a change of the tree moves.

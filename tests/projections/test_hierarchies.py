@@ -133,21 +133,21 @@ def test_children_and_unallocated_are_the_parent(case):
     """At every depth; and each child's row is what a question about the child is answered with."""
     tree, facts, day, kind = case
     hierarchy = day if kind == "day" else "then"
-    everything = Rows(tree, hierarchy, day, None, "unit", "acting")
+    everything = Rows(tree, hierarchy, day, None, "unit")
     assert sum(facts.values()) == sum(counted(everything, facts).values())
     for scope in [None, *TreeOn(tree, day).units.values()]:
-        at_all = sum(counted(Rows(tree, hierarchy, day, scope, "", "acting"), facts).values())
+        at_all = sum(counted(Rows(tree, hierarchy, day, scope, ""), facts).values())
         for by in ("unit", "district", "commune"):
-            found = Rows(tree, hierarchy, day, scope, by, "acting")
+            found = Rows(tree, hierarchy, day, scope, by)
             told = counted(found, facts)
             assert at_all == told.total(), (scope, by)
             lines, total = found.tell({bucket: [number] for bucket, number in told.items()}, ["n"])
             assert {"n": at_all} == total == {"n": sum(line["n"] for line in lines)}
-        found = Rows(tree, hierarchy, day, scope, "unit", "acting")
+        found = Rows(tree, hierarchy, day, scope, "unit")
         told = counted(found, facts)
         # As then, a child that has stood elsewhere counts there for those days.
         for child in TreeOn(tree, day).children.get(scope.id if scope else None, ()) if kind == "day" else ():
-            inside = sum(counted(Rows(tree, hierarchy, day, child, "", "acting"), facts).values())
+            inside = sum(counted(Rows(tree, hierarchy, day, child, ""), facts).values())
             assert inside == told[found._buckets[child.id, True]], child.code
 
 
@@ -163,7 +163,7 @@ def test_where_something_counts_is_where_its_unit_is_placed(case):
         place = on.place_allocated(*of_parts[leaf]) if leaf in of_parts else on.place(leaf)
         above = list(on.above(place.unit_id))
         expected[above[-1] if above else None] += number
-    found = Rows(tree, day if kind == "day" else "then", day, None, "unit", "acting")
+    found = Rows(tree, day if kind == "day" else "then", day, None, "unit")
     names = {bucket: place.unit_id for place, bucket in found._buckets.items()}
 
     assert expected == Counter({names[bucket]: number for bucket, number in counted(found, facts).items()})
@@ -196,7 +196,7 @@ def test_unallocated_has_a_row_of_its_own():
     day = date(2024, 8, 1)
     split_unit = tree.resolve("111", BEGIN).id
     facts = {(split_unit, BEGIN): 3, (allocation_id(split_unit, tree.resolve("121", BEGIN).id), BEGIN): 2}
-    found = Rows(tree, day, day, tree.resolve("1", day), "unit", "acting")
+    found = Rows(tree, day, day, tree.resolve("1", day), "unit")
     lines, _ = found.tell({bucket: [n] for bucket, n in counted(found, facts).items()}, ["n"])
 
     assert [("11", 0), ("12", 2), ("13", 0), (None, 3)] == [
@@ -209,11 +209,11 @@ def test_days_are_covered_without_gaps():
     """From the first day that there can be to the last; in the tree of one day they do not matter."""
     tree = tree_after([MoveUnits(units=("111",), parent="12", effective=date(2024, 6, 15), decree="NQ")])
     day = date(2024, 8, 1)
-    parameters = Rows(tree, "then", day, tree.resolve("1", BEGIN), "unit", "acting").parameters
+    parameters = Rows(tree, "then", day, tree.resolve("1", BEGIN), "unit").parameters
     firsts, afters = set(split(parameters["firsts"])), set(split(parameters["afters"]))
     assert ({FIRST_DAY.isoformat(), "2024-06-15"}, {LAST_DAY.isoformat(), "2024-06-15"}) == (firsts, afters)
-    found = Rows(tree, day, day, tree.resolve("1", BEGIN), "unit", "acting")
+    found = Rows(tree, day, day, tree.resolve("1", BEGIN), "unit")
     assert ([], "{}", "{}") == (found.boundaries, found.parameters["firsts"], found.parameters["afters"])
     # Who leaves in the middle of a month breaks it, also where nobody comes.
-    leaves = Rows(tree, "then", day, tree.resolve("11", BEGIN), "unit", "acting")
+    leaves = Rows(tree, "then", day, tree.resolve("11", BEGIN), "unit")
     assert [date(2024, 6, 15)] == leaves.boundaries

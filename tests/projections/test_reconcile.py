@@ -169,13 +169,14 @@ MORE_CHANGES = {
                 "level": "3 - level",
                 "day": "day + 1",
                 "recorded_on": "recorded_on + 1",
+                "residence_on": "residence_on + 1",
                 "event": "(event + 1) % 8",
                 "waits": "(waits + 1) % 4",
                 "count": "- count",
             }.items()
         },
         "a row of an event that there is not": "INSERT INTO {table} SELECT (SELECT size + 1 FROM head), leaf_id, level, "
-        "day, recorded_on, place, shift, partner, team, actor, residence, reason, event, waits, count "
+        "day, recorded_on, place, shift, partner, team, actor, residence, residence_on, reason, event, waits, count "
         "FROM {table} LIMIT 1",
         "a row twice": "INSERT INTO {table} SELECT * FROM {table} LIMIT 1",
         "one of two units, the other way round": "UPDATE {table} SET leaf_id = CASE leaf_id WHEN one THEN two ELSE one END "
@@ -244,7 +245,7 @@ def test_what_the_tables_agree_on_among_themselves_is_not_believed(ledger, tampe
     )
     tamper(
         "INSERT INTO unit_totals_deltas SELECT position, leaf_id, level, day, recorded_on, place, shift, partner, team, "
-        "actor, residence, reason, 0, NULL, 1 FROM unit_totals_deltas LIMIT 1"
+        "actor, residence, residence_on, reason, 0, NULL, 1 FROM unit_totals_deltas LIMIT 1"
     )
 
     assert [*COMPARED[1:], *TREES] == list(differing(reconcile(ledger)))

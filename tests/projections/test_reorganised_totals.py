@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
-from ledger import Ledger
+from ledger import Activate, Approve, Ledger
 from ledger.errors import FieldInvalidError, UnitNotValidError
 from ledger.units import read_merge_rows, read_unit_rows
 from ledger.units.commands import (
@@ -346,3 +346,34 @@ def test_sums_and_deltas_agree(desk, totals):
             key: +row for key, row in one_by_one.items() if any(row.values())
         }, query
     assert 200 < asked
+
+
+def test_where_citizens_live(ledger, totals, clock):
+    """By what the code meant on the day on which it was sent, whatever it means when the account is activated."""
+    clock.now = datetime.fromisoformat("2025-08-01T12:00:00+07:00")
+    desk = Desk(ledger)
+    for change in (FIRST, SECOND, THIRD):
+        ledger.change_units(change)
+    # 14758 is Đông Thọ, which was split in July; since then Hàm Rồng has that code.
+    for _ in range(2):
+        citizen = desk.collect("14755", DAYS["2024"], residence_unit="14758")
+        desk.then(Approve, citizen, DAYS["2025"])
+    desk.then(Activate, citizen, DAYS["166"], unit="14797")
+    desk.collect("14797", DAYS["166"], residence_unit="14758")
+    desk.collect("14797", DAYS["166"], residence_unit="01234")
+    desk.collect("14797", DAYS["166"])
+
+    def counted(**query) -> dict:
+        answer = totals.read(TotalsQuery(unit="38", attribution="residence", **query))
+        measures = ("collected", "approved", "activated", "awaiting_approval", "awaiting_activation")
+        found = {row["unit"]["code"]: tuple(row[name] for name in measures) for row in answer.rows}
+        return {code: counts for code, counts in found.items() if any(counts)}
+
+    assert {"14758": (1, 0, 0, 1, 0), None: (2, 2, 1, 0, 1)} == counted(hierarchy="now")
+    assert {"380": (3, 2, 1, 1, 1)} == counted(hierarchy="2025-01-31")
+    # As then: in districts until February; what was split in July is nobody's from then on.
+    assert {"380": (2, 2, 0, 0, 1), "14758": (1, 0, 0, 1, 0), None: (0, 0, 1, 0, 0)} == counted(
+        hierarchy="then"
+    )
+    # Of another province, and of nobody knows where.
+    assert 2 == totals.read(TotalsQuery(attribution="residence")).rows[-1]["collected"]

@@ -335,7 +335,7 @@ def test_any_log(wishes):
     told = Counter()
     folded = fold(log)
     for delta in folded.deltas:
-        where = by_hand.Where(str(UUID(int=delta.leaf)), delta.level, delta.day, *delta[5:12])
+        where = by_hand.Where(str(UUID(int=delta.leaf)), delta.level, delta.day, *delta[5:11], delta.reason)
         for measure in measures_of(delta):
             told[measure, where] += delta.number
     cells = Counter()

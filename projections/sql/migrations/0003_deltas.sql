@@ -75,6 +75,8 @@ CREATE TABLE {schema}.unit_totals_deltas (
     team        text     COLLATE "C" NOT NULL,
     actor       text     COLLATE "C" NOT NULL,
     residence   text     COLLATE "C" NOT NULL,
+    -- Codes are given to other units: this one meant a unit as of this day.
+    residence_on date    NOT NULL,
     reason      text     COLLATE "C" NOT NULL,
     -- Which event is counted, which way of waiting, or both; by the numbers of projections/unit_totals.py.
     event       smallint,
