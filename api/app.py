@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import Message, Receive, Scope, Send
 
 from api.bodies import BodyRequest
+from api.cues import CueController
 from api.documentation import DESCRIPTION, TITLE, describe
 from api.dossiers import DossierController
 from api.ending import Ending
@@ -32,7 +33,7 @@ from api.totals import TotalsController
 from api.units import UnitController
 from api.worklist import AgeingController, WorklistController
 from ledger import Ledger
-from projections import Ageing, Overdue, Progress, Totals, Worklist
+from projections import Ageing, Cues, Overdue, Progress, Totals, Worklist
 
 Check = Callable[[BodyRequest], None]
 ENDLESS = frozenset({"/v1/events/stream"})
@@ -61,6 +62,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
     """
     overdue, progress = Overdue(totals), Progress(ledger, totals)
     worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
+    cues = Cues(ledger, totals)
     ending, feed = Ending(), Feed(ledger)
     gathering, imports = Gathering(ledger), Imports(ledger, ending)
     ending.on_begin(feed.end)
@@ -76,6 +78,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
             ReasonController,
             TotalsController,
             OverdueController,
+            CueController,
             ProgressController,
             WorklistController,
             AgeingController,
@@ -84,6 +87,7 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "totals": Provide(lambda: totals, sync_to_thread=False),
+            "cues": Provide(lambda: cues, sync_to_thread=False),
             "overdue": Provide(lambda: overdue, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
             "worklist": Provide(lambda: worklist, sync_to_thread=False),

@@ -25,12 +25,15 @@ from ledger import DossierState, History, HistoryEvent, Reason, Receipt
 from ledger.history import LevelState, UnitName
 from projections import (
     AgeingAnswer,
+    Cue,
+    CuesAnswer,
     GoalProgress,
     OverdueAnswer,
     Period,
     ProgressAnswer,
     ProgressRow,
     ProjectionStatus,
+    Rule,
     TimeLimit,
     TotalsAnswer,
     WorklistAnswer,
@@ -55,6 +58,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     *(
         ChangeList,
         ChangeRow,
+        Cue,
+        CuesAnswer,
         DossierState,
         FeedEvent,
         FeedPage,
@@ -78,6 +83,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         ReportDefinition,
         ReportList,
         ReportRow,
+        Rule,
     ),
     *(
         TimeLimit,

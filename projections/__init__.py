@@ -2,6 +2,8 @@
 
 from projections.ageing import Ageing, AgeingAnswer, AgeingQuery, open_ageing
 from projections.components import COMPONENTS, NAMES
+from projections.cue_rules import RULE_NAMES, Rule, RuleName
+from projections.cues import Cue, CueQuery, Cues, CuesAnswer, open_cues
 from projections.errors import (
     NotCaughtUpError,
     PositionLostError,
@@ -25,9 +27,14 @@ from projections.worklist import Worklist, WorklistAnswer, WorklistQuery, Workli
 __all__ = [
     "COMPONENTS",
     "NAMES",
+    "RULE_NAMES",
     "Ageing",
     "AgeingAnswer",
     "AgeingQuery",
+    "Cue",
+    "CueQuery",
+    "Cues",
+    "CuesAnswer",
     "Difference",
     "Freezing",
     "GoalProgress",
@@ -52,6 +59,8 @@ __all__ = [
     "Reissue",
     "ReportDiffersError",
     "ReportFormatUnknownError",
+    "Rule",
+    "RuleName",
     "Runner",
     "TimeLimit",
     "Totals",
@@ -64,6 +73,7 @@ __all__ = [
     "catch_up",
     "freeze_report",
     "open_ageing",
+    "open_cues",
     "open_overdue",
     "open_progress",
     "open_totals",

@@ -52,6 +52,7 @@ for _command in (
     frozen_reports.report,
     reading.history,
     proving.reconcile,
+    proving.cues,
     operation.rebuild,
     operation.stop,
     operation.doctor,

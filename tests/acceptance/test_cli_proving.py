@@ -106,3 +106,49 @@ def test_reconcile_refuses(home, arguments, status, why):
 
     assert status == done.returncode
     assert why in done.stderr
+
+
+CUES = ("cues", "--from", "2024-10-01", "--to", "2024-12-31", "--rule", "many_in_an_hour", "--threshold", "1")
+
+
+def test_cues_are_the_same_in_every_form(home):
+    """The furthest over the threshold first; positions are those of activations."""
+    told = answer(ledger(*CUES, "--limit", "7", "--format", "json", home=home))
+    rows = list(
+        csv.DictReader(io.StringIO(ledger(*CUES, "--limit", "7", "--format", "csv", home=home).stdout))
+    )
+    table = ledger(*CUES, "--limit", "7", home=home)
+
+    assert 7 == len(told["cues"]) < told["total"]
+    assert sorted((cue["over"] for cue in told["cues"]), reverse=True) == [
+        cue["over"] for cue in told["cues"]
+    ]
+    assert [
+        (
+            cue["unit"]["code"],
+            cue["actor"],
+            cue["at"],
+            str(cue["number"]),
+            " ".join(map(str, cue["positions"])),
+        )
+        for cue in told["cues"]
+    ] == [(row["code"], row["actor"], row["at"], row["number"], row["positions"]) for row in rows]
+    assert (0, "") == (table.returncode, table.stderr)
+    assert "May well be: A team that reports under one staff code" in table.stdout
+    assert f"7 of {told['total']:,} cues" in " ".join(table.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        (("--threshold", "3"), 1, "name the rule"),
+        (("--rule", "guilt"), 2, "guilt"),
+        (("--unit", "99999"), 1, "99999"),
+        (("--from", "2024-12-09", "--to", "2024-12-01"), 1, "is before from"),
+    ],
+)
+def test_cues_refuse(home, arguments, status, why):
+    done = ledger("cues", *arguments, home=home)
+
+    assert status == done.returncode
+    assert why in done.stderr

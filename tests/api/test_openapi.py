@@ -61,6 +61,7 @@ def test_operations_have_names_that_programs_keep(document):
     assert {
         "find_dossier",
         "follow_log",
+        "get_cues",
         "get_dossier",
         "get_history",
         "get_index",
