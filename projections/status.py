@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, LiteralString
 
 import msgspec
@@ -55,14 +56,25 @@ def status(ledger: Ledger) -> list[ProjectionStatus]:
 
 
 def ask(
-    ledger: Ledger, query: LiteralString | Composed, parameters: Mapping[str, Any]
+    ledger: Ledger,
+    query: LiteralString | Composed,
+    parameters: Mapping[str, Any],
+    *,
+    before: LiteralString | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of a question to the read models; raise UnavailableError if it cannot be asked."""
+    """Return the rows of a question to the read models; raise UnavailableError if it cannot be asked.
+
+    Args:
+        before: Settings for the question alone, by which it is planned.
+    """
     with translated(), ledger.recorder.datastore.get_connection() as connection:
         cursor = connection.cursor(row_factory=tuple_row, binary=True)
-        # Never prepared: PostgreSQL would soon plan once for all questions, not knowing which units or days
-        # they are about, and join each row with each unit. Planning anew takes half a millisecond.
-        return cursor.execute(query, parameters, prepare=False).fetchall()
+        with nullcontext() if before is None else connection.transaction():
+            if before is not None:
+                cursor.execute(before)
+            # Never prepared: PostgreSQL would soon plan once for all questions, not knowing which units or days
+            # they are about, and join each row with each unit. Planning anew takes half a millisecond.
+            return cursor.execute(query, parameters, prepare=False).fetchall()
 
 
 def position_of(ledger: Ledger, name: str) -> int:

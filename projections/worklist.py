@@ -22,7 +22,7 @@ from ledger.masking import shown
 from ledger.units import Place, TreeOn, allocations
 from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.errors import PositionLostError
-from projections.overdue import ACTIVATION_DAYS, TimeLimit, time_limits
+from projections.overdue import TimeLimit, time_limits
 from projections.status import ask, wait_for
 from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.unit_totals import as_array
@@ -234,16 +234,18 @@ class Worklist:
             "scoped": leaves is not None,
             "members": as_array(leaves or []),
             "as_of": cursor and cursor.as_of,
-            **{
-                name: getattr(query, name)
-                for name in ("state", "level", "place", "team", "actor", "residence")
-            },
+            **{name: getattr(query, name) for name in ("level", "place", "team", "actor", "residence")},
             # One more tells whether there is another page.
             "limit": query.limit + 1,
         }
-        few = leaves is not None and len(leaves) <= LEAVES_MAX
+        # What one team or officer collected, or people of one place are, is less still.
+        few = (
+            leaves is not None
+            and len(leaves) <= LEAVES_MAX
+            and query.team is query.actor is query.residence is None
+        )
         name = "read_page_of_leaves" if few else "read_page"
-        rows = ask(self._ledger, SQL(_QUERIES[name]).format(), parameters)
+        rows = ask(self._ledger, SQL(_QUERIES[name]).format(), parameters, before=_QUERIES["keep_order"])
         if not rows:
             raise PositionLostError(NAME)
         position, recorded_at = rows[0][:2]
@@ -257,47 +259,16 @@ class Worklist:
                 Cursor(question, on, as_of, last.late, last.since, last.dossier_id, last.level)
             )
         asked = {piece.clock for piece in pieces}
+        dues = _Dues(self._working_days, limits)
         return WorklistAnswer(
             position,
             recorded_at,
             NAME,
             on,
             any(limit.provisional for clock, limit in enumerate(limits, 1) if clock in asked),
-            [self._row(row, today) for row in found[: query.limit]],
+            [_row(row, today, dues) for row in found[: query.limit]],
             next_,
         )
-
-    def _row(self, found: "_Found", today: Today) -> WorklistRow:
-        since = business_day(found.since)
-        place = today.place(found.unit_id, found.allocated_id)
-        return WorklistRow(
-            found.dossier_id,
-            found.level,
-            found.state,
-            "approval" if found.state == "collected" else "activation",
-            found.since,
-            (today.day - since).days,
-            found.late,
-            self._due(found.clock, since, today.day),
-            today.name(place.unit_id, today.day),
-            place.allocated,
-            today.name(found.unit_id, since),
-            found.residence,
-            found.place,
-            found.team,
-            found.actor,
-            found.card,
-            found.attempt,
-            found.position,
-        )
-
-    def _due(self, clock: int, since: date, on: date) -> date | None:
-        if clock == len(CLOCKS):
-            return None
-        limit = time_limits(self._working_days, on)[clock - 1]
-        if limit.working_days:
-            return self._working_days.due(since, limit.days)
-        return since + timedelta(ACTIVATION_DAYS)
 
 
 class _Found(NamedTuple):
@@ -316,6 +287,54 @@ class _Found(NamedTuple):
     card: str
     attempt: int
     clock: int
+
+
+class _Dues:
+    """The last days of time limits, each worked out once for a page."""
+
+    def __init__(self, working_days: WorkingDays, limits: Sequence[TimeLimit]) -> None:
+        self._working_days, self._limits = working_days, limits
+        self._known: dict[tuple[int, date], date | None] = {}
+
+    def due(self, clock: int, since: date) -> date | None:
+        """Return the last day of what runs since a day; None where no limit runs."""
+        key = clock, since
+        if key not in self._known:
+            self._known[key] = self._due(*key)
+        return self._known[key]
+
+    def _due(self, clock: int, since: date) -> date | None:
+        if clock > len(self._limits):
+            return None
+        limit = self._limits[clock - 1]
+        if limit.working_days:
+            return self._working_days.due(since, limit.days)
+        return since + timedelta(limit.days)
+
+
+def _row(found: _Found, today: Today, dues: _Dues) -> WorklistRow:
+    since = business_day(found.since)
+    place = today.place(found.unit_id, found.allocated_id)
+    return WorklistRow(
+        found.dossier_id,
+        found.level,
+        found.state,
+        "approval" if found.state == "collected" else "activation",
+        found.since,
+        (today.day - since).days,
+        found.late,
+        dues.due(found.clock, since),
+        today.name(place.unit_id, today.day),
+        place.allocated,
+        today.name(found.unit_id, since),
+        found.residence,
+        found.place,
+        found.team,
+        found.actor,
+        found.card,
+        found.attempt,
+        found.position,
+    )
 
 
 def _check(query: WorklistQuery) -> None:

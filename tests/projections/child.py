@@ -8,6 +8,7 @@ tables and of the position: the middle of a batch is then most of the time that 
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 
@@ -15,19 +16,22 @@ from ledger import Ledger
 from ledger.database import Database
 from ledger.identities import Identities
 from projections import Runner, rebuild, runner
-from projections.unit_totals import UnitTotalsTables
+from projections.components import PROJECTIONS
+
+
+def slowly(add: Callable[..., None], seconds: float) -> Callable[..., None]:
+    def add_slowly(*arguments: object) -> None:
+        add(*arguments)
+        time.sleep(seconds)
+
+    return add_slowly
 
 
 def main(what: str, conninfo: str, schema: str, embedded: str, batch: str, pause: str) -> None:
     database = Database(conninfo, schema, embedded=embedded == "True")
     runner.BATCH_EVENTS_MAX = int(batch)
-    add = UnitTotalsTables.add
-
-    def add_slowly(*arguments: object) -> None:
-        add(*arguments)
-        time.sleep(float(pause))
-
-    UnitTotalsTables.add = add_slowly
+    for projection in PROJECTIONS:
+        projection.add = slowly(projection.add, float(pause))
     print("ready", flush=True)
     if what == "rebuild":
         rebuild(database)

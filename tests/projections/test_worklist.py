@@ -8,11 +8,25 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from ledger import Activate, Amend, Approve, Collect, Ledger, Lock, Notify, Reassign, Reject, Unlock, Void
+from ledger import (
+    Activate,
+    Allocate,
+    Amend,
+    Approve,
+    Collect,
+    Ledger,
+    Lock,
+    Notify,
+    Reassign,
+    Reject,
+    Unlock,
+    Void,
+)
 from ledger.errors import FieldInvalidError, UnitNotValidError, UnitUnknownError
 from ledger.units.commands import MergeUnits, SplitUnit
 from ledger.working_days import WORKING_DAYS
 from projections import (
+    AgeingQuery,
     NotCaughtUpError,
     PositionLostError,
     Worklist,
@@ -20,6 +34,7 @@ from projections import (
     WorklistQuery,
     WorklistRow,
     catch_up,
+    open_ageing,
     open_worklist,
     rebuild,
     runner,
@@ -499,3 +514,32 @@ def test_a_split_unit(office):
     )
     assert [("380", False)] == [(row.unit["code"], row.allocated) for row in office.waiting(unit="380")]
     assert [] == office.waiting(unit="14761") + office.waiting(unit="14764")
+
+
+def test_an_allocated_dossier(office):
+    """It moves to the list of its part, and how long its approval took with it; taken back, it is under the parent again."""
+    office.report(Collect, unit="14758", place="school")
+    office.report(Approve)
+    office.report(Collect, citizen="038090000002", unit="14758")
+    office.waiting()
+    office.ledger.change_units(
+        SplitUnit(effective=date(2024, 12, 5), decree="NQ 1", unit="14758", parts=("14761", "14764"))
+    )
+    at = office.BEGIN + timedelta(days=4)
+    allocation = office.report(Allocate, unit="14761", occurred_at=at)
+    rows = office.waiting(unit="14761")
+    assert [("approved", "14761", True, "14758", "school")] == [
+        (row.state, row.unit["code"], row.allocated, row.collecting_unit["code"], row.place) for row in rows
+    ]
+    assert [] == office.waiting(unit="14764")
+    assert [True, False] == [
+        row.allocated for row in sorted(office.waiting(unit="380"), key=lambda row: row.state)
+    ]
+    ageing = open_ageing(office.ledger).read(AgeingQuery(unit="14761")).sum
+    assert [(0, 1), (1, 0)] == [(row["waiting"], row["ended"]) for row in ageing]
+    # What comes later goes with it.
+    office.report(Notify, occurred_at=at)
+    assert [("notified", "14761")] == [(row.state, row.unit["code"]) for row in office.waiting(unit="14761")]
+    office.report(Void, corrects=allocation, reason="mistyped", occurred_at=at)
+    assert [] == office.waiting(unit="14761")
+    assert [False, False] == [row.allocated for row in office.waiting(unit="380")]

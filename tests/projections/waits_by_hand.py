@@ -57,7 +57,7 @@ def _follow(waits: Waits, stream: object, steps: list[dict]) -> None:
             took = at - datetime.fromisoformat(made_by["occurred_at"])
             name = {"approved": "approval", "activated": "activation"}[kind]
             day = at.astimezone(VIETNAM).date()
-            waits.times[collection["unit_id"], step["level"], name, day, int(took.total_seconds())] += 1
+            waits.times[leaf_of(collection), step["level"], name, day, int(took.total_seconds())] += 1
         if kind == "collected":
             collection, attempt, residence = step, attempt + 1, None
         residence = step.get("residence_unit", residence)
@@ -79,8 +79,8 @@ def _follow(waits: Waits, stream: object, steps: list[dict]) -> None:
             datetime.fromisoformat(made_by["occurred_at"]),
             made_by["position"],
             collection["unit_id"],
-            None,
-            collection["unit_id"],
+            collection["allocated_id"],
+            leaf_of(collection),
             residence,
             collection.get("place", "other"),
             None if team == "-" else team,
@@ -90,6 +90,10 @@ def _follow(waits: Waits, stream: object, steps: list[dict]) -> None:
             CLOCKS.get((state, card, level)) or CLOCKS[state],
         )
     )
+
+
+def leaf_of(collection: dict) -> str:
+    return by_hand.leaf(collection["unit_id"], collection["allocated_id"])
 
 
 def tables_of(database: Database) -> Waits:

@@ -35,9 +35,10 @@ CREATE TABLE {schema}.worklist (
 -- Pages of few units, and of many.
 CREATE INDEX worklist_leaf ON {schema}.worklist (leaf_id, clock, since, dossier_id, level);
 CREATE INDEX worklist_clock ON {schema}.worklist (clock, since, dossier_id, level);
--- Pages of what a team or an officer collected, and of where people live.
+-- Pages of what a team or an officer collected, of a kind of place, and of where people live.
 CREATE INDEX worklist_team ON {schema}.worklist (team, clock, since, dossier_id, level) WHERE team IS NOT NULL;
 CREATE INDEX worklist_actor ON {schema}.worklist (actor, clock, since, dossier_id, level);
+CREATE INDEX worklist_place ON {schema}.worklist (place, clock, since, dossier_id, level);
 CREATE INDEX worklist_residence ON {schema}.worklist (residence, clock, since, dossier_id, level)
     WHERE residence IS NOT NULL;
 
