@@ -87,6 +87,7 @@ class _Growing:
             _by_code(by_id),
             self._became,
             _came_from(event for _, event in self._entries),
+            {event.unit_id: event.parent_id for _, event in self._entries if isinstance(event, UnitOpened)},
             tuple(days),
             reorganisations,
         )

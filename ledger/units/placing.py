@@ -63,16 +63,15 @@ class TreeOn:
         return found
 
     def _place(self, unit_id: UUID) -> Place:
-        units = self.tree.by_id[unit_id]
         became = self.tree.became.get(unit_id)
         if became is not None and became.effective <= self.day:
-            heirs, last = became.into, units[-1]
+            heirs, parent_id = became.into, self.tree.by_id[unit_id][-1].parent_id
         else:
-            # It begins later, or its opening was withdrawn: it has what others had until then.
-            heirs, last = self.tree.came_from.get(unit_id, ()), units[0]
+            # It begins later, or its opening was withdrawn: it has what others had until then. What it was under from
+            # the first day on may be changed by an event recorded later, which is not to change the days before.
+            heirs, parent_id = self.tree.came_from.get(unit_id, ()), self.tree.opened_under[unit_id]
         if heirs:
             return self.common(map(self.place, heirs))
-        parent_id = last.parent_id
         return NOWHERE if parent_id is None else Place(self.place(parent_id).unit_id, allocated=False)
 
     def place_allocated(self, unit_id: UUID, to: UUID) -> Place:

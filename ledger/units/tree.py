@@ -72,6 +72,8 @@ class UnitTree(msgspec.Struct, frozen=True):
     """What became of the units that have ended."""
     came_from: Mapping[UUID, tuple[UUID, ...]] = {}
     """Whose people a unit got from the reorganisation that opened it."""
+    opened_under: Mapping[UUID, UUID | None] = {}
+    """The parent with which each unit was opened, withdrawn or not."""
     days: tuple[date, ...] = ()
     """Every day on which something changed, in order."""
     reorganisations: Mapping[UUID, Reorganisation] = {}

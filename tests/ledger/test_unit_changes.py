@@ -355,6 +355,15 @@ def test_no_unit_ends_on_the_day_on_which_it_begins(keeper):
     )
 
 
+def test_where_a_unit_was_opened_stays_for_the_days_before(keeper):
+    """Though from the same day on, as was recorded later, it is under something else."""
+    keeper.load("code,name,level,parent_code\n105,Xã Năm,commune,11\n", ON)
+    keeper.do(abolish(level="district"))
+
+    assert "1" == above(keeper, keeper.tree.resolve("105", ON))
+    assert ("11", False) == keeper.place("105", ON, ON - DAY)
+
+
 def test_who_held_a_code_is_told_once(keeper):
     """Not for each parent that it had, but for each name."""
     keeper.do(move("101", to="12"))
