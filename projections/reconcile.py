@@ -22,16 +22,8 @@ from ledger.migrations import connect
 from ledger.units import grow
 from projections.errors import PositionLostError
 from projections.reconciling.following import Life, LogFaultError, lives
-from projections.reconciling.tables import (
-    TABLES,
-    Exactly,
-    Sums,
-    Table,
-    first_bucket,
-    first_cell,
-    name_leaf,
-    read,
-)
+from projections.reconciling.reading import Table, read
+from projections.reconciling.tables import TABLES, Exactly, Sums, first_bucket, first_cell, name_leaf
 from projections.reconciling.trees import Cells, Expected, Leaves, Misfit, Question, ask, tell
 from projections.totals import Totals
 from projections.unit_totals import NAME as UNIT_TOTALS

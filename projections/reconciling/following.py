@@ -23,7 +23,7 @@ from projections.unit_totals import EVENTS
 APPROVAL, APPROVAL_LONG, ACTIVATION, ACTIVATION_NOTIFIED = range(len(EVENTS), len(EVENTS) + 4)
 """The ways of waiting, numbered after the events."""
 MEASURES_FOLLOWED = range(len(EVENTS) + 4)
-_STEPS = {kind: number for number, kind in enumerate(EVENTS)}
+STEPS = {kind: number for number, kind in enumerate(EVENTS)}
 _OTHERS = frozenset(("allocated", "voided", "reassigned", "amended", "confirmed"))
 _WAITS = {"collected": APPROVAL, "approved": ACTIVATION, "notified": ACTIVATION_NOTIFIED}
 _OF_DOSSIERS = frozenset(("dossier", "entry"))
@@ -138,7 +138,7 @@ def _read(rows: Iterable[Row]) -> tuple[list[Entry], int]:
         if kind is None:
             others += 1
             continue
-        if kind not in _STEPS and kind not in _OTHERS:
+        if kind not in STEPS and kind not in _OTHERS:
             raise LogFaultError(position, f"{topic} is no event that this program knows")
         try:
             entries.append(Entry(version, position, recorded_on, kind, _decode(state)))
@@ -166,7 +166,7 @@ class _Following:
         plain = True
         known: Counter[tuple[Where, int]] = Counter()
         for number, entry in enumerate(entries, 1):
-            plain = plain and entry.kind in _STEPS
+            plain = plain and entry.kind in STEPS
             if plain:
                 trail = trails.get(entry.line.level) or trails.setdefault(entry.line.level, _Trail(self, {}))
                 found.append(Followed(entry, trail.step(entry)))
@@ -248,7 +248,7 @@ class _Trail:
             self._residence_on if self._residence else local.date(),
             line.reason,
         )
-        moves: list[Move] = [(where, _STEPS[kind], 1)]
+        moves: list[Move] = [(where, STEPS[kind], 1)]
         before = self._waits
         if kind == "locked":
             self._waits, self._waited = None, before
@@ -281,7 +281,7 @@ def what_stands(entries: Sequence[Entry]) -> tuple[list[Entry], dict[tuple[int, 
         line = entry.line
         if entry.kind == "allocated":
             allocations |= {(line.level, unit): line.unit_id for unit in line.split_ids}
-        elif entry.kind in _STEPS:
+        elif entry.kind in STEPS:
             for correction in sorted(said[entry.version], key=lambda one: (since[one.version], one.version)):
                 line = _corrected(line, correction)
             steps.append(entry._replace(line=line))

@@ -43,3 +43,16 @@ COPY (
            awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
     FROM unit_totals_ever
 ) TO STDOUT (FORMAT binary);
+
+-- worklist --
+COPY (
+    SELECT dossier_id::text, level, state, since, position, unit_id::text, coalesce(allocated_id::text, ''), leaf_id::text,
+           coalesce(residence, ''), place, coalesce(team, ''), actor, card, attempt
+    FROM worklist
+) TO STDOUT (FORMAT binary);
+
+-- worklist_times --
+COPY (
+    SELECT day, leaf_id::text, level, step, seconds
+    FROM worklist_times
+) TO STDOUT (FORMAT binary);
