@@ -222,7 +222,7 @@ def decide_step(dossier: Dossier, command: AnyStepCommand, placing: Placing) -> 
         return Collected(
             **sent,
             unit_id=placing.unit_id,
-            allocated_id=allocations.get((level, placing.unit_id)),
+            allocated_id=allocations.get((level, placing.unit_id)) if allocations else None,
             residence=command.residence_unit or None,
             attempt=1 if standing is None else standing.attempt + 1,
             previous=None if standing is None else standing.stand,

@@ -13,7 +13,14 @@ from ledger.business_time import business_day
 from ledger.commands import Allocate, AnyCommand, Lock
 from ledger.decisions import Placing, decide, differences, unit_at
 from ledger.dossier import Dossier, counting_at, evolve, replay
-from ledger.errors import KeyConflictError, LedgerError, StateError, UnitError
+from ledger.errors import (
+    KeyConflictError,
+    LedgerError,
+    NothingChangesError,
+    NotSplitError,
+    StateError,
+    UnitError,
+)
 from ledger.events import AnyDossierEvent, Recorded, dossier_event, topic_of
 from ledger.identities import Identities, Sealed
 from ledger.reasons import DEFAULT_REASONS, Reasons
@@ -250,14 +257,7 @@ class Desk:
 
     def unit_refused(self) -> bool:
         """Whether a wish failed on the tree of units, which may be older than the ledger's."""
-        for file in self.files.values():
-            for wish in file.wishes:
-                outcome = file.outcomes[wish.index]
-                if isinstance(outcome, Refusal) and (
-                    isinstance(outcome.error, UnitError) or isinstance(wish.command, Allocate)
-                ):
-                    return True
-        return False
+        return any(isinstance(refusal.error, _ON_THE_TREE) for refusal in self.refusals())
 
     def outcomes(self, first: int, recorded_at: datetime) -> Iterator[tuple[int, Receipt | Refusal]]:
         """Yield index and outcome of every wish, once its batch was recorded from position *first* on.
@@ -277,6 +277,10 @@ class Desk:
                     # Of two equal reports in one batch the second is a duplicate, as it would be in the next.
                     duplicate = file.added[outcome - stored - 1][0] != index
                     yield index, Receipt(position, outcome, file.stored.id, recorded_at, duplicate)
+
+
+_ON_THE_TREE = (UnitError, NotSplitError, NothingChangesError)
+"""Refusals that another tree may mend; the last one, where it is an allocation's."""
 
 
 def _order(pair: tuple[int, *tuple[object, ...]]) -> int:
