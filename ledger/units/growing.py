@@ -1,6 +1,6 @@
 """Unit events become a tree: in the order of the days from which they hold, whenever they were recorded."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from typing import NamedTuple, assert_never
@@ -20,7 +20,15 @@ from ledger.unit_events import (
     UnitRenamed,
     UnitSplit,
 )
-from ledger.units.tree import Reorganisation, Succession, Unit, UnitTree, stands_above, tenure
+from ledger.units.lineage import (
+    by_code,
+    came_from,
+    heirs_in,
+    never_valid,
+    reorganisations_in,
+    succession_by,
+)
+from ledger.units.tree import Succession, Unit, UnitTree, stands_above, tenure
 
 _DAY = timedelta(days=1)
 
@@ -61,7 +69,7 @@ class _Growing:
         self._faults: list[Fault] = []
 
     def grown(self) -> tuple[UnitTree, list[Fault]]:
-        reorganisations = _reorganisations(self._entries)
+        reorganisations = reorganisations_in(self._entries)
         withdrawn = {one.id for one in reorganisations.values() if one.withdrawn_at is not None}
         placed: list[tuple[int, Placed]] = []
         taken_back: list[Placed] = []
@@ -83,10 +91,10 @@ class _Growing:
         tree = UnitTree(
             len(self._entries),
             self._entries,
-            {**_never_valid(taken_back), **by_id},
-            _by_code(by_id),
+            {**never_valid(taken_back), **by_id},
+            by_code(by_id),
             self._became,
-            _came_from(event for _, event in self._entries),
+            came_from(event for _, event in self._entries),
             {event.unit_id: event.parent_id for _, event in self._entries if isinstance(event, UnitOpened)},
             tuple(days),
             reorganisations,
@@ -170,7 +178,7 @@ class _Growing:
         if day != succession.effective:
             # Else days that are before the decision would be counted otherwise.
             return f"{name} ended on {ended[-1].valid_to}: where it belongs is decided from {succession.effective} on"
-        self._became[event.unit_id] = _succession(event, day)
+        self._became[event.unit_id] = succession_by(event, day)
         return None
 
     def _hold(self, unit: Unit) -> None:
@@ -195,7 +203,7 @@ class _Growing:
         if unit.valid_from == day and not self._past.get(unit.id):
             return f"{unit.code} {unit.name} cannot end on the day on which it begins, {day}"
         self._release(unit, day)
-        self._became[unit.id] = _succession(event, day)
+        self._became[unit.id] = succession_by(event, day)
         return None
 
     def _misfit(self, event: Placed, day: date) -> str | None:
@@ -209,7 +217,7 @@ class _Growing:
         if left:
             name = self._past[event.unit_id][-1].name
             return f"{name} ends, and {len(left)} units stand under it still, {left[0].code} {left[0].name} for one: move them first"
-        missing = [heir for heir in _heirs(event) if heir not in self._open]
+        missing = [heir for heir in heirs_in(event) if heir not in self._open]
         if missing:
             heirs = ", ".join(map(self._called, missing))
             return f"what was at {self._called(event.unit_id)} cannot go to {heirs}, not open on {day}"
@@ -242,95 +250,3 @@ class _Growing:
 
 def _effective(pair: tuple[int, Placed]) -> date:
     return pair[1].effective
-
-
-def _never_valid(taken_back: Sequence[Placed]) -> dict[UUID, tuple[Unit, ...]]:
-    """Return the units whose opening was withdrawn: what was recorded there still counts, where its people came from."""
-    return {
-        event.unit_id: (
-            Unit(
-                event.unit_id,
-                event.code,
-                event.name,
-                event.level,
-                event.parent_id,
-                event.valid_from,
-                event.valid_from - _DAY,
-            ),
-        )
-        for event in taken_back
-        if isinstance(event, UnitOpened)
-    }
-
-
-def _by_code(by_id: Mapping[UUID, tuple[Unit, ...]]) -> dict[str, tuple[Unit, ...]]:
-    found: dict[str, list[Unit]] = {}
-    for units in by_id.values():
-        for unit in units:
-            found.setdefault(unit.code, []).append(unit)
-    return {code: tuple(sorted(units, key=_since)) for code, units in found.items()}
-
-
-def _since(unit: Unit) -> date:
-    return unit.valid_from
-
-
-def _came_from(events: Iterable[UnitEvent]) -> dict[UUID, tuple[UUID, ...]]:
-    """Return whose people a unit got when it was opened, by the reorganisation that opened it; withdrawn or not.
-
-    What came to it later says nothing of the days before it was there.
-    """
-    opened: dict[UUID, UUID] = {}
-    merged: list[UnitMerged | UnitSplit] = []
-    for event in events:
-        if isinstance(event, UnitOpened) and event.reorganisation is not None:
-            opened[event.unit_id] = event.reorganisation
-        elif isinstance(event, UnitMerged | UnitSplit):
-            merged.append(event)
-    found: dict[UUID, dict[UUID, None]] = {}
-    for event in merged:
-        for heir in _heirs(event):
-            if opened.get(heir) == event.reorganisation:
-                found.setdefault(heir, {})[event.unit_id] = None
-    return {heir: tuple(units) for heir, units in found.items()}
-
-
-def _heirs(event: Placed) -> tuple[UUID, ...]:
-    match event:
-        case UnitMerged(into=into):
-            return (into,)
-        case UnitSplit(parts=parts):
-            return tuple(part.unit_id for part in parts)
-        case _:
-            return ()
-
-
-def _succession(event: UnitMerged | UnitSplit | UnitAbolished, day: date) -> Succession:
-    match event:
-        case UnitMerged(into=into):
-            return Succession(day, (into,))
-        case UnitSplit(parts=parts):
-            people, land = (
-                tuple(part.unit_id for part in parts if part.people is has) for has in (True, False)
-            )
-            return Succession(day, people, land)
-        case UnitAbolished():
-            return Succession(day, ())
-
-
-def _reorganisations(entries: Iterable[tuple[int, UnitEvent]]) -> dict[UUID, Reorganisation]:
-    found: dict[UUID, Reorganisation] = {}
-    for position, event in entries:
-        if event.reorganisation is None:
-            continue
-        known = found.get(event.reorganisation)
-        if isinstance(event, ReorganisationWithdrawn):
-            assert known is not None, position
-            found[known.id] = replace(known, withdrawn_at=position)
-        elif known is None:
-            found[event.reorganisation] = Reorganisation(
-                event.reorganisation, event.effective, event.decree or "", event.actor, position, 1
-            )
-        else:
-            found[known.id] = replace(known, events=known.events + 1)
-    return found
