@@ -22,6 +22,7 @@ from benchmarks.stock import measure_stock
 from benchmarks.table import Line, Results, Section, at_least, at_most, ratio, show, step, told, write_json
 from benchmarks.targets import set_targets
 from benchmarks.traffic import draw
+from benchmarks.worklist import measure_worklist
 from ledger import Ledger, open_ledger
 from ledger.embedded import EmbeddedPostgres
 from projections import open_totals
@@ -85,12 +86,31 @@ TABLE = [
     Section(
         "The projection unit_totals",
         [
-            Line("runner", "live: a runner behind a log not counted yet", aim=at_least(60_000)),
-            ratio("runner", "stock.project", "of the stock ProjectionRunner", at_least(40)),
             Line("catch_up", "catch_up over a log not counted yet", aim=at_least(60_000)),
             ratio("catch_up", "stock.project", "of the stock ProjectionRunner", at_least(40)),
             Line("rebuild", "rebuild", aim=at_least(60_000)),
             ratio("rebuild", "stock.project", "of the stock ProjectionRunner", at_least(40)),
+        ],
+    ),
+    Section(
+        "All projections",
+        [
+            Line("rebuild.worklist", "rebuild of worklist alone"),
+            Line("rebuild.all", "rebuild of all of them together", aim=at_least(30_000)),
+            Line("runner", "live: a runner behind a log not counted yet", aim=at_least(30_000)),
+        ],
+    ),
+    Section(
+        "A page of the worklist, 100 of 1,000,000 dossiers that wait",
+        [
+            Line(f"worklist.{key}.{name}", f"{what}, {name}", "ms", aim)
+            for key, what in {
+                "province": "of the province, page after page",
+                "commune": "of a commune, page after page",
+                "place": "of the province, a kind of place where nobody was",
+                "team": "of the province, of one team",
+            }.items()
+            for name, aim in {"median": None, "p95": at_most(20)}.items()
         ],
     ),
     Section(
@@ -203,6 +223,7 @@ def measure(
         with step("questions over HTTP"):
             set_targets(ledger)
             measure_questions(home, _dossier_ids(ledger, rows), scale, results)
+        measure_worklist(home, scale, results)
         settle(postgres)
         measure_load(ledger, home, load_seconds, repeats, results)
 

@@ -169,7 +169,9 @@ def measure(postgres: EmbeddedPostgres, stages: Sequence[int], results: Results)
             results.add(f"log.{stage}", head)
             with step("catch up, vacuum"):
                 behind = head - totals.position()
-                results.add(f"catch_up.{stage}", behind / seconds(lambda: catch_up(ledger.database)))
+                results.add(
+                    f"catch_up.{stage}", behind / seconds(lambda: catch_up(ledger.database, ["unit_totals"]))
+                )
                 _measure_disk(postgres, stage, head, results)
                 vacuum(postgres)
                 settle(postgres)

@@ -410,6 +410,65 @@ class TestOverdue:
         assert "is before today" in refused["detail"]
 
 
+class TestWorklist:
+    def test_the_three_forms_tell_the_same(self, home):
+        document = answer(ledger("worklist", "--unit", "38", "--format", "json", home=home))
+        waiting = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))["sum"]
+        assert waiting["awaiting_approval"] + waiting["awaiting_activation"] == len(document["rows"]) > 5
+        printed = ledger("worklist", "--unit", "38", "--format", "csv", home=home).stdout
+        assert [(row["dossier_id"], row["unit"]["code"]) for row in document["rows"]] == [
+            (row["dossier_id"], row["unit_code"]) for row in csv.DictReader(io.StringIO(printed))
+        ]
+        table = ledger("worklist", "--unit", "38", home=home)
+        assert 0 == table.returncode, table.stderr
+        assert all(row["dossier_id"] in table.stdout for row in document["rows"])
+
+    def test_pages(self, home):
+        """The cursor is told beside the table, and is the document's next; every filter is taken."""
+        whole = answer(ledger("worklist", "--format", "json", home=home))["rows"]
+        first = ledger("worklist", "--limit", "3", home=home)
+        cursor = first.stderr.strip().removeprefix("there are more: --cursor ")
+        document = answer(
+            ledger("worklist", "--limit", "3", "--cursor", cursor, "--format", "json", home=home)
+        )
+        assert whole[3:6] == document["rows"]
+        team = next(row["team"] for row in whole if row["team"])
+        asked = (
+            "--team",
+            team,
+            "--not-overdue",
+            "--level",
+            "2",
+            "--awaiting",
+            "activation",
+            "--state",
+            "approved",
+        )
+        document = answer(ledger("worklist", *asked, "--format", "json", home=home))
+        assert document["rows"] == [
+            row
+            for row in whole
+            if (row["team"], row["overdue"], row["level"], row["state"]) == (team, False, 2, "approved")
+        ]
+
+    def test_refused(self, home):
+        assert 1 == ledger("worklist", "--cursor", "x", home=home).returncode
+        assert 2 == ledger("worklist", "--state", "activated", home=home).returncode
+
+    def test_ageing(self, home):
+        document = answer(ledger("ageing", "--unit", "38", "--format", "json", home=home))
+        totals = answer(ledger("totals", "--unit", "38", "--format", "json", home=home))["sum"]
+        assert [("approval", totals["awaiting_approval"]), ("activation", totals["awaiting_activation"])] == [
+            (row["step"], row["waiting"]) for row in document["sum"]
+        ]
+        assert [totals["approved"], totals["activated"]] == [row["ended"] for row in document["sum"]]
+        printed = ledger("ageing", "--unit", "38", "--format", "csv", home=home).stdout
+        assert [(row["unit"]["code"], str(row["waiting"])) for row in document["rows"]] == [
+            (row["unit_code"], row["waiting"]) for row in csv.DictReader(io.StringIO(printed))
+        ]
+        assert 0 == ledger("ageing", "--unit", "38", home=home).returncode
+
+
 class TestHistory:
     def test_is_found_by_the_number_on_standard_input_and_by_the_dossier(self, home):
         with (home / "made-up.csv").open(encoding="utf-8") as file:
