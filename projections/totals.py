@@ -1,6 +1,5 @@
 """The questions that unit totals answer; the one code path for page, API, export and command line."""
 
-import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +19,15 @@ from ledger.masking import shown
 from ledger.migrations import check_migrated, connect, migrate
 from ledger.units import grow
 from projections.components import COMPONENTS
-from projections.errors import NotCaughtUpError, PositionLostError
+from projections.errors import PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows, holders
 from projections.runner import catch_up
-from projections.status import ask
+from projections.status import ask, position_of, wait_for
 from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
-_TRACKING = sql.load("projections.sql", "tracking.sql")
 
 WAIT_SECONDS = 2.0
-_WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
-"""How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
 ROWS_KEPT = 32
 """Of so many kinds of questions it is remembered which unit counts in which row."""
 
@@ -198,7 +194,7 @@ class Totals:
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
         if after is not None:
-            self._wait(after, wait_seconds)
+            wait_for(self._ledger, NAME, after, wait_seconds)
         tree = self._ledger.tree()
         if at is not None:
             return read(self._tree_at(tree, at[0]))
@@ -297,25 +293,9 @@ class Totals:
             position, recorded_at = cut
         return _answer(position, recorded_at, hierarchy, query, rows, found)
 
-    def _wait(self, after: int, wait_seconds: float) -> None:
-        deadline = time.monotonic() + wait_seconds
-        step = _WAIT_STEP_SECONDS_MIN
-        while (position := self.position()) < after:
-            if time.monotonic() >= deadline:
-                head = self._ledger.head().position
-                raise NotCaughtUpError(
-                    f"{NAME} has counted up to position {position}, not yet {after}; ask again in a second"
-                    if after <= head
-                    else f"the ledger ends at position {head}: no receipt has told {after} yet"
-                )
-            time.sleep(step)
-            step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)
-
     def position(self) -> int:
         """Return the last position counted."""
-        for (position,) in ask(self._ledger, _TRACKING["position"], {"name": NAME}):
-            return int(position)
-        raise PositionLostError(NAME)
+        return position_of(self._ledger, NAME)
 
     def ask(
         self, query: Composed, parameters: Mapping[str, Any]
