@@ -9,18 +9,21 @@ import msgspec
 from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import PathParameter
+from litestar.params import PathParameter, QueryParameter
 
 from api.problems import problems
 from api.totals import read_aside
 from ledger import FrozenReport, Ledger
-from projections import ReportDiffersError, Totals, reissue_report
+from projections import CountChange, ReportChanges, ReportDiffersError, Totals, reissue_report, report_changes
+from projections.report_changes import KINDS, PAGE_MAX, Kind
 
 _log = logging.getLogger(__name__)
 
 _MEANINGS = {
+    400: "A parameter is malformed.",
     404: "No report was frozen under this name.",
     409: "Computed again, the report is not what was frozen; it is shown to nobody.",
+    422: "The unit of the report is none of its day any more, by what was recorded since.",
     503: "It cannot answer now; try again after the seconds of Retry-After.",
 }
 
@@ -81,6 +84,54 @@ def list_reports(ledger: Ledger) -> ReportList:
     return ReportList([row_of(frozen) for frozen in ledger.frozen_reports()])
 
 
+Name = Annotated[str, PathParameter(description="As it was frozen under.")]
+
+
+def flat_changes(answer: ReportChanges, *, everything: bool) -> tuple[list[str], list[list[Any]]]:
+    """Return the counts of a report as a table, a line for each row and measure.
+
+    Args:
+        everything: Also those that are the same now.
+    """
+    columns: list[str] = []
+    lines = []
+    for row in answer.rows:
+        names: dict[str, Any] = {}
+        for name, value in row.items():
+            if name == "unit":
+                names |= {f"unit_{key}": value[key] for key in ("code", "name", "level")}
+            elif name != "counts":
+                names[name] = value
+        columns = columns or list(names)
+        lines += [
+            [*names.values(), measure, *msgspec.structs.astuple(change)]
+            for measure, change in row["counts"].items()
+            if everything or any(msgspec.structs.astuple(change)[2:])
+        ]
+    return [*columns, "measure", *CountChange.__struct_fields__], lines
+
+
+def flat_events(answer: ReportChanges) -> tuple[list[str], list[list[Any]]]:
+    """Return the events behind it as a table, a line for each of their changes; one for a reorganisation."""
+    columns = ["position", "kind", "type", "unit", "occurred_at", "effective", "recorded_at", "detail"]
+    lines = []
+    for event in answer.events:
+        first = [getattr(event, column) for column in columns]
+        lines += [
+            [*first, _row_in_words(change), change["measure"], change["count"]] for change in event.changes
+        ] or [[*first, None, None, None]]
+    return [*columns, "row", "measure", "count"], lines
+
+
+def _row_in_words(change: dict[str, Any]) -> str:
+    told = [
+        (value["code"] or value["name"]) if name == "unit" else "other days" if value is None else str(value)
+        for name, value in change.items()
+        if name not in ("measure", "count")
+    ]
+    return ", ".join(told)
+
+
 class FrozenReportController(Controller):
     path = "/v1/reports"
     tags = ("reports",)
@@ -115,7 +166,7 @@ class FrozenReportController(Controller):
         request: Request[Any, Any, Any],
         ledger: NamedDependency[Ledger],
         totals: NamedDependency[Totals],
-        name: Annotated[str, PathParameter(description="As it was frozen under.")],
+        name: Name,
     ) -> Response[bytes]:
         """It is computed again and compared with the hash that was frozen, before anything is answered."""
         try:
@@ -129,3 +180,44 @@ class FrozenReportController(Controller):
         if tag in request.headers.get("if-none-match", "").replace(",", " ").split():
             return Response(b"", status_code=304, headers=headers)
         return Response(found.document, media_type="application/json", headers=headers)
+
+    @get(
+        "/{name:str}/changes",
+        operation_id="get_report_changes",
+        summary="What has become of a frozen report",
+        response_description="Each count then and now, why they differ, and a page of the events behind it.",
+        responses=problems(400, 404, 409, 422, 503, meanings=_MEANINGS),
+    )
+    async def changes(
+        self,
+        ledger: NamedDependency[Ledger],
+        totals: NamedDependency[Totals],
+        name: Name,
+        kind: Annotated[
+            Kind | None, QueryParameter(description=f"Only events of one kind: {', '.join(KINDS)}.")
+        ] = None,
+        position: Annotated[
+            int | None, QueryParameter(ge=0, description="What now is; absent: the head of the log.")
+        ] = None,
+        after: Annotated[
+            int, QueryParameter(ge=0, le=2**63 - 1, description="Only events after this position.")
+        ] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="At most so many events.")] = 100,
+    ) -> ReportChanges:
+        """The same question, asked of what is known now.
+
+        Each count adds up: frozen, and what arrived late, occurred since, was corrected, was allocated and was moved by
+        reorganisations, is what is counted now. Events come in the order of the log; next is what to ask for after a page.
+        """
+        return await read_aside(
+            partial(
+                report_changes,
+                ledger,
+                totals,
+                name,
+                position=position,
+                kind=kind,
+                after=after,
+                limit=limit,
+            )
+        )

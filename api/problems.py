@@ -34,6 +34,7 @@ from ledger.errors import (
     UnitError,
 )
 from projections import (
+    CountsDifferError,
     NotCaughtUpError,
     ProjectionStoppedError,
     RebuildRunningError,
@@ -54,6 +55,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TargetsRefusedError: (422, "The targets do not fit"),
     ReportNameTakenError: (409, "The name is that of another report"),
     ReportDiffersError: (409, "The report is not what was frozen"),
+    CountsDifferError: (409, "The counts do not add up"),
     StateError: (409, "The dossier is not in the state for it"),
     KeyConflictError: (409, "The key was used for another report"),
     NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),

@@ -5,6 +5,7 @@ from projections.components import COMPONENTS, NAMES
 from projections.cue_rules import RULE_NAMES, Rule, RuleName
 from projections.cues import Cue, CueQuery, Cues, CuesAnswer, open_cues
 from projections.errors import (
+    CountsDifferError,
     NotCaughtUpError,
     PositionLostError,
     ProjectionStoppedError,
@@ -19,6 +20,7 @@ from projections.preview import Preview, PreviewRow, preview
 from projections.progress import Progress, ProgressAnswer, open_progress
 from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
 from projections.reconcile import Difference, Proved, Reconciled, reconcile
+from projections.report_changes import ChangingEvent, CountChange, ReportChanges, report_changes
 from projections.runner import Runner, catch_up, rebuild
 from projections.status import ProjectionStatus, status
 from projections.totals import Period, Totals, TotalsAnswer, TotalsQuery, open_totals
@@ -35,6 +37,9 @@ __all__ = [
     "CueQuery",
     "Cues",
     "CuesAnswer",
+    "ChangingEvent",
+    "CountChange",
+    "CountsDifferError",
     "Difference",
     "Freezing",
     "GoalProgress",
@@ -57,6 +62,7 @@ __all__ = [
     "RebuildRunningError",
     "Reconciled",
     "Reissue",
+    "ReportChanges",
     "ReportDiffersError",
     "ReportFormatUnknownError",
     "Rule",
@@ -82,5 +88,6 @@ __all__ = [
     "rebuild",
     "reconcile",
     "reissue_report",
+    "report_changes",
     "status",
 ]

@@ -49,6 +49,18 @@ class ReportDiffersError(LedgerError):
         self.found = found
 
 
+class CountsDifferError(LedgerError):
+    """A frozen report, what was recorded since, and what is counted now do not add up."""
+
+    code = "counts_differ"
+
+    def __init__(self, since: int, position: int) -> None:
+        super().__init__(
+            f"what was counted at position {since}, and what was recorded since, is not what is counted at position {position}, "
+            "and no unit has changed: the counts were changed by hand; run ledger reconcile, then ledger rebuild"
+        )
+
+
 class ReportFormatUnknownError(UnavailableError):
     """A frozen report has bytes that this version of the program cannot make."""
 

@@ -1,13 +1,17 @@
-"""Frozen reports: freeze, show again byte for byte, list."""
+"""Frozen reports: freeze, show again byte for byte, list, and tell what has become of them."""
+
+from datetime import datetime
+from typing import Any
 
 import click
 import msgspec
 
 from api.cli.common import Context, command
-from api.cli.output import note
+from api.cli.output import Output, note
 from api.cli.reading import query_options, tell_totals
-from api.frozen_reports import list_reports, row_of
-from projections import TotalsQuery, freeze_report, reissue_report
+from api.frozen_reports import flat_changes, flat_events, list_reports, row_of
+from projections import TotalsQuery, freeze_report, reissue_report, report_changes
+from projections.report_changes import KINDS, PAGE_MAX, Kind
 from projections.totals import read_bys
 
 
@@ -85,5 +89,76 @@ def list_(context: Context) -> None:
     )
 
 
-for _command in (freeze, show, list_):
+@command("changes")
+@click.argument("name", metavar="NAME")
+@click.option("--kind", type=click.Choice(KINDS), help="Only events of this kind.")
+@click.option(
+    "--position", type=click.IntRange(0), help="What now is; default: the position when the command begins."
+)
+@click.option("--after", type=click.IntRange(0), default=0, help="Only events after this position.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, PAGE_MAX),
+    default=100,
+    show_default=True,
+    help="At most so many events.",
+)
+@click.option("--events", is_flag=True, help="With --format csv the events, not the counts.")
+def changes(
+    context: Context,
+    *,
+    name: str,
+    kind: Kind | None,
+    position: int | None,
+    after: int,
+    limit: int,
+    events: bool,
+) -> None:
+    """Tell what has become of the report NAME: each count then and now, and every event between the two.
+
+    Each count adds up: frozen, and what arrived late, occurred since, was corrected, was allocated and was moved by
+    reorganisations, is what is counted now.
+    """
+    with context.totals() as (ledger, totals):
+        answer = report_changes(
+            ledger,
+            totals,
+            name,
+            position=totals.position() if position is None else position,
+            kind=kind,
+            after=after,
+            limit=limit,
+        )
+    output = context.output
+    if output.form == "json":
+        output.document(answer)
+    elif output.form == "csv":
+        output.rows("", *(flat_events(answer) if events else flat_changes(answer, everything=True)))
+    else:
+        told = f"frozen at position {answer.frozen_position:,}, now {answer.position:,}"
+        _tell_table(output, f"{name}: {told}", *flat_changes(answer, everything=False))
+        _tell_table(output, "the events behind it", *flat_events(answer))
+    if answer.next is not None:
+        note(f"there are more events: --after {answer.next}")
+
+
+def _tell_table(output: Output, title: str, columns: list[str], lines: list[list[Any]]) -> None:
+    """Print a table for people: without the columns that say nothing."""
+    if not lines:
+        output.say(f"{title}: nothing")
+        return
+    chosen = [
+        index
+        for index, column in enumerate(columns)
+        if column in ("frozen", "now", "difference", "count") or any(line[index] for line in lines)
+    ]
+    cells = [[_short(line[index]) for index in chosen] for line in lines]
+    output.rows(title, [columns[index].removeprefix("unit_") for index in chosen], cells)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:%Y-%m-%d %H:%M:%S %z}" if isinstance(value, datetime) else value
+
+
+for _command in (freeze, show, list_, changes):
     report.add_command(_command)

@@ -80,6 +80,7 @@ COMMANDS = {
     ("ageing",): ("--unit", "--by", "--level", "--from", "--to"),
     ("report", "freeze"): ("--unit", "--by", "--to", "--position", "--known-at", "--title", "--actor"),
     ("report", "show"): (),
+    ("report", "changes"): ("--kind", "--position", "--after", "--limit", "--events"),
     ("report", "list"): (),
     ("history",): ("--citizen", "--dossier"),
     ("reconcile",): ("--unit", "--hierarchy", "--on"),

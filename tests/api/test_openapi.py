@@ -68,6 +68,7 @@ def test_operations_have_names_that_programs_keep(document):
         "get_overdue",
         "get_progress",
         "get_report",
+        "get_report_changes",
         "get_totals",
         "get_unit",
         "get_ageing",

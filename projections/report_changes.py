@@ -1,0 +1,416 @@
+"""What has become of a frozen report: the same question asked of what is known now, and every event between the two.
+
+Each count adds up: what was frozen, and what arrived late, occurred since, was corrected, was allocated and was moved by
+reorganisations, is what is counted now.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+from psycopg.sql import SQL, Composed
+
+from ledger import FrozenReport, Ledger, UnitTree, sql
+from ledger.errors import UnitNotValidError
+from ledger.events import Allocated, AnyCorrection, DossierEvent, Recorded, Step, topic_of
+from ledger.store import recorded
+from ledger.unit_events import ReorganisationWithdrawn, UnitEvent, UnitOpened
+from ledger.units import TreeOn, Unit
+from projections.errors import CountsDifferError
+from projections.frozen_reports import question_of, reissue_report
+from projections.hierarchies import FIRST_DAY, LAST_DAY, UNALLOCATED, Hierarchy, Rows, holders
+from projections.totals import _PARTS, BY_UNITS, WAIT_SECONDS, Totals, TotalsAnswer, TotalsQuery
+from projections.unit_totals import MEASURES
+
+_QUERIES = sql.load("projections.sql", "report_changes.sql")
+_HELD = sql.load("projections.sql", "unit_totals.sql")["held"]
+
+PAGE_MAX = 1000
+
+Kind = Literal["arrived_late", "occurred_since", "corrected", "allocated", "moved"]
+"""Why a count of a report is another one now: an event that had occurred by the cut-off was recorded later; it occurred
+later; an entry was corrected; a dossier of a split unit was allocated; units were reorganised."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Key = tuple[Any, ...]
+"""Which row: for a unit its id, or what it is called where no unit is."""
+
+
+class CountChange(msgspec.Struct, frozen=True):
+    """A count of a report, then and now; ``frozen`` and the five kinds add up to ``now``."""
+
+    frozen: int
+    now: int
+    difference: int
+    arrived_late: int = 0
+    occurred_since: int = 0
+    corrected: int = 0
+    allocated: int = 0
+    moved: int = 0
+
+
+class ChangingEvent(msgspec.Struct, frozen=True):
+    """What was recorded after a report's cut-off and changes it."""
+
+    position: int
+    """Of a reorganisation: of its first event."""
+    kind: Kind
+    type: str
+    """As histories call it; ``reorganised``, ``withdrawn`` or ``opened`` of units."""
+    unit: str | None
+    """Code of the unit at which it counts, as of the day on which it occurred; null of a reorganisation."""
+    occurred_at: datetime | None
+    """When it happened; of a correction, when it was made. Null of a reorganisation, which has"""
+    effective: date | None
+    """the first day on which it holds."""
+    recorded_at: datetime
+    """When the ledger learnt it, UTC."""
+    detail: str | None
+    """Of a reorganisation its decree."""
+    changes: list[dict[str, Any]]
+    """What it does to the report: in which row, which measure, by how much. The rows say it of reorganisations."""
+
+
+class ReportChanges(msgspec.Struct, frozen=True):
+    """A frozen report beside what is known now."""
+
+    name: str
+    frozen_position: int
+    position: int
+    """What *now* means: every count of it is true for this position."""
+    recorded_at: datetime
+    """When the event at that position was recorded, UTC."""
+    rows: list[dict[str, Any]]
+    """Those of both, each with what it is of and ``counts``: a ``CountChange`` by measure."""
+    sum: dict[str, CountChange]
+    events: list[ChangingEvent]
+    """A page of them, in the order of the log."""
+    next: int | None
+    """The position to go on after; null: there are no more."""
+
+
+def report_changes(
+    ledger: Ledger,
+    totals: Totals,
+    name: str,
+    *,
+    position: int | None = None,
+    kind: Kind | None = None,
+    after: int = 0,
+    limit: int = 100,
+    wait_seconds: float = WAIT_SECONDS,
+) -> ReportChanges:
+    """Compare a frozen report with the same question asked of what is known now; the period before is left aside.
+
+    Args:
+        position: What *now* means; the head of the log if absent.
+        kind: Only events of this kind.
+        after: Only events after this position.
+        limit: At most so many of them, ``PAGE_MAX`` at most.
+
+    Raises:
+        ReportUnknownError: No report has the name.
+        ReportDiffersError: Its bytes are not those that were frozen.
+        CountsDifferError: The counts, then and now, and what was recorded between do not add up.
+        UnitNotValidError: The report is about a unit that, by what was recorded since, was none on its day.
+        UnavailableError: The read model cannot answer, or has not reached the position.
+    """
+    cut = ledger.at(position=ledger.head().position if position is None else position)
+    reissued = reissue_report(ledger, totals, name, wait_seconds=wait_seconds)
+    report = reissued.frozen.report
+    before, tree = (
+        totals.read_in_tree(
+            _itself, at=(at, reissued.answer.recorded_at), after=at, wait_seconds=wait_seconds
+        )
+        for at in (report.position, max(cut.position, report.position))
+    )
+    comparison = _Comparison(totals, reissued.frozen, reissued.answer, before, tree, cut.position)
+    rows, sums = comparison.rows()
+    page, more = comparison.events(ledger, kind, max(after, report.position), min(limit, PAGE_MAX))
+    return ReportChanges(
+        name,
+        report.position,
+        cut.position,
+        cut.recorded_at,
+        rows,
+        sums,
+        page,
+        page[-1].position if more else None,
+    )
+
+
+def _itself(tree: UnitTree) -> UnitTree:
+    return tree
+
+
+class _Comparison:
+    """A report then and now, in the tree of each."""
+
+    def __init__(
+        self,
+        totals: Totals,
+        frozen: FrozenReport,
+        answer: TotalsAnswer,
+        before: UnitTree,
+        tree: UnitTree,
+        position: int,
+    ) -> None:
+        self._totals = totals
+        self._asked = frozen.report.definition
+        self._since, self._position = frozen.report.position, position
+        self._frozen, self._before, self._tree = answer, before, tree
+        self._day = (
+            self._asked.to_day
+            if self._asked.hierarchy == "then"
+            else date.fromisoformat(self._asked.hierarchy)
+        )
+        self._scope = self._unit_now()
+        question = replace(question_of(frozen.report, position=position), compare=None)
+        self._question = replace(question, unit=self._scope and self._scope.code)
+        self._rows = self._rows_now(self._question)
+        self._told: dict[Key, dict[str, Any]] = {}
+        """What rows are called: as now, else as then."""
+        self._kinds = self._changed()
+        self._moved_any = False
+
+    def _unit_now(self) -> Unit | None:
+        """Return what the unit that the report is about is on its day by now; it may have another code."""
+        if self._asked.unit is None:
+            return None
+        then = self._before.resolve(self._asked.unit, self._day)
+        now = self._tree.unit_on(then.id, self._day)
+        if now is None:
+            why = "it is no unit of that day any more, by what was recorded since the report was frozen"
+            raise UnitNotValidError(then.code, self._day, why)
+        return now
+
+    def _rows_now(self, question: TotalsQuery) -> Rows:
+        hierarchy: Hierarchy = "then" if self._asked.hierarchy == "then" else self._day
+        by = next((by for by in question.bys if by in BY_UNITS), "")
+        return self._totals.rows(self._tree, hierarchy, self._day, self._scope, by)
+
+    def _compose(self, name: str) -> Composed:
+        part_1, part_2 = (_PARTS[by] for by in (*self._question.bys, "")[:2])
+        acting = self._asked.attribution == "acting"
+        touched = SQL(_QUERIES["touched"]).format(
+            part_1=part_1,
+            part_2=part_2,
+            held=SQL("" if acting else _HELD),
+            leaf=SQL("leaf_id" if acting else "holder"),
+        )
+        return SQL(_QUERIES[name]).format(touched=touched, kind=SQL(_QUERIES["kind"]))
+
+    def _parameters(self, since: int) -> dict[str, Any]:
+        to_day = self._asked.to_day
+        residences = {} if self._asked.attribution == "acting" else holders(self._tree)
+        return self._rows.parameters | residences | {
+            "level": self._asked.level,
+            "from": self._asked.from_day or FIRST_DAY,
+            "to": LAST_DAY if to_day >= LAST_DAY else to_day + timedelta(1),
+            "since": since,
+            "cut": self._position,
+            "cut_at": self._frozen.recorded_at,
+            "corrections": [topic_of(event) for event in get_args(AnyCorrection)],
+            "allocations": [topic_of(Allocated)],
+        }
+
+    def _changed(self) -> dict[Key, dict[str, dict[str, int]]]:
+        """Return what events since have added, by row, measure and kind."""
+        found: dict[Key, dict[str, dict[str, int]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(int))
+        )
+        _, _, rows = self._totals.ask(self._compose("changed_rows"), self._parameters(self._since))
+        told = self._keys_of({part for row in rows for part in self._buckets(row[:2])})
+        for part_1, part_2, kind, measure, number in rows:
+            row = self._named((part_1, part_2), told)
+            key = self._key(row, self._tree)
+            self._told.setdefault(key, row)
+            found[key][MEASURES[measure]][kind] += number
+        return found
+
+    def _buckets(self, parts: Sequence[Any]) -> list[int]:
+        pairs = zip(self._question.bys, parts, strict=False)
+        return [int(part) for by, part in pairs if by in BY_UNITS]
+
+    def _keys_of(self, buckets: Iterable[int]) -> dict[int, dict[str, str | None]]:
+        return dict(self._rows.keys(list(buckets)))
+
+    def _named(self, parts: Sequence[Any], units: Mapping[int, dict[str, str | None]]) -> dict[str, Any]:
+        """Return what the row of an event's counts is of."""
+        return {
+            "unit" if by in BY_UNITS else by: units.get(int(part), UNALLOCATED) if by in BY_UNITS else part
+            for by, part in zip(self._question.bys, parts, strict=False)
+        }
+
+    def _key(self, row: Mapping[str, Any], tree: UnitTree) -> Key:
+        """Return what a row is of, whatever it is called: a unit by its id."""
+        return tuple(
+            _identity(row["unit"], tree, self._day) if by in BY_UNITS else row[by]
+            for by in self._question.bys
+        )
+
+    def _names(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        names = ["unit" if by in BY_UNITS else by for by in self._question.bys]
+        return {name: row[name] for name in names}
+
+    def rows(self) -> tuple[list[dict[str, Any]], dict[str, CountChange]]:
+        """Return every row of both, and the sums.
+
+        Raises:
+            CountsDifferError: They do not add up.
+        """
+        now = self._totals.read(self._question)
+        counts_now = {self._key(row, self._tree): row for row in now.rows}
+        frozen = {self._key(row, self._before): row for row in self._frozen.rows}
+        rows: list[dict[str, Any]] = []
+        for key in dict.fromkeys([*counts_now, *self._kinds, *frozen]):
+            named = counts_now.get(key) or self._told.get(key) or frozen[key]
+            counts = {
+                name: self._change(
+                    key, name, frozen.get(key, {}).get(name, 0), counts_now.get(key, {}).get(name, 0)
+                )
+                for name in MEASURES
+            }
+            rows.append(self._names(named) | {"counts": counts})
+        sums = {name: _added([row["counts"][name] for row in rows]) for name in MEASURES}
+        self._moved_any = any(change.moved for row in rows for change in row["counts"].values())
+        if self._moved_any and self._tree.version == self._before.version:
+            raise CountsDifferError(self._since, self._position)
+        return rows, sums
+
+    def _change(self, key: Key, name: str, frozen: int, now: int) -> CountChange:
+        kinds = self._kinds.get(key, {}).get(name, {})
+        # What no event accounts for was moved: it counts in another row now, or does not any more.
+        return CountChange(frozen, now, now - frozen, **kinds, moved=now - frozen - sum(kinds.values()))
+
+    def events(
+        self, ledger: Ledger, kind: Kind | None, after: int, limit: int
+    ) -> tuple[list[ChangingEvent], bool]:
+        """Return a page of what changes the report, and whether there is more."""
+        moved = [] if kind not in (None, "moved") else self._reorganisations(ledger, after)
+        found = [] if kind == "moved" else self._page(kind, after, limit + 1)
+        events = sorted([*moved, *found], key=lambda event: event.position)
+        return events[:limit], len(events) > limit
+
+    def _page(self, kind: Kind | None, after: int, limit: int) -> list[ChangingEvent]:
+        parameters = self._parameters(after) | {"kind": kind, "limit": limit}
+        _, _, rows = self._totals.ask(self._compose("changing_events"), parameters)
+        units = self._keys_of(
+            bucket for row in rows for parts in zip(*row[1:3], strict=True) for bucket in self._buckets(parts)
+        )
+        events = []
+        for why, parts_1, parts_2, measures, numbers, *entry in rows:
+            parts = zip(parts_1, parts_2, strict=True)
+            keys = [self._named(pair, units) for pair in parts]
+            changes = [
+                {**row, "measure": MEASURES[measure], "count": number}
+                for row, measure, number in zip(keys, measures, numbers, strict=True)
+            ]
+            position, stream, version, topic, state, recorded_at = entry
+            event = recorded((position, stream, version, topic, state, recorded_at))
+            events.append(self._tell(why, event, changes))
+        return events
+
+    def _tell(self, kind: Kind, entry: Recorded, changes: list[dict[str, Any]]) -> ChangingEvent:
+        event = entry.event
+        assert isinstance(event, DossierEvent), entry.position
+        unit_id = event.unit_id if isinstance(event, Step | Allocated) else _first_unit(event)
+        day = event.occurred_at.date()
+        return ChangingEvent(
+            entry.position,
+            kind,
+            event.TYPE,
+            None if unit_id is None else self._tree.called(unit_id, day).code,
+            event.occurred_at,
+            None,
+            entry.recorded_at,
+            None,
+            changes,
+        )
+
+    def _reorganisations(self, ledger: Ledger, after: int) -> list[ChangingEvent]:
+        """Return the changes of units since that move something, where anything has moved."""
+        if not self._moved_any:
+            return []
+        found = []
+        for position, last, event in _whole(self._tree.entries[self._before.version :]):
+            effective = self._effective(event)
+            if position <= after or not self._moves(position, last, effective):
+                continue
+            type_ = "reorganised" if event.reorganisation is not None else "opened"
+            detail = event.decree if not isinstance(event, ReorganisationWithdrawn) else event.reason
+            if isinstance(event, ReorganisationWithdrawn):
+                type_ = "withdrawn"
+            at = ledger.at(position=position).recorded_at
+            found.append(ChangingEvent(position, "moved", type_, None, None, effective, at, detail, []))
+        return found
+
+    def _moves(self, first: int, last: int, effective: date) -> bool:
+        """Return whether a change of units puts any unit elsewhere on a day of the report, within its unit."""
+        days = {self._day} if self._asked.hierarchy != "then" else {self._day, min(effective, self._day)}
+        trees = [
+            self._totals.read_in_tree(_itself, at=(position, self._frozen.recorded_at))
+            for position in (first - 1, last)
+        ]
+        for day in days:
+            before, since = (TreeOn(tree, day) for tree in trees)
+            for unit_id in since.tree.by_id:
+                ways = [_way(on, unit_id) for on in (before, since) if unit_id in on.tree.by_id]
+                inside = self._scope is None or any(self._scope.id in way for way in ways)
+                if inside and (len(ways) < 2 or ways[0] != ways[1]):
+                    return True
+        return False
+
+    def _effective(self, event: UnitEvent) -> date:
+        if isinstance(event, ReorganisationWithdrawn):
+            return self._tree.reorganisations[event.reorganisation].effective
+        return event.effective
+
+
+def _identity(unit: Mapping[str, str | None], tree: UnitTree, day: date) -> object:
+    """Return the id of a unit as a row calls it; what it is called where that is nobody, or several."""
+    code = unit["code"]
+    if code is None:
+        return None
+    found = {
+        one.id
+        for one in tree.by_code.get(code, ())
+        if (called := tree.called(one.id, day)).code == code
+        and (called.name, called.level) == (unit["name"], unit["level"])
+    }
+    return found.pop() if len(found) == 1 else tuple(unit.values())
+
+
+def _added(changes: Sequence[CountChange]) -> CountChange:
+    names = CountChange.__struct_fields__
+    return CountChange(**{name: sum(getattr(change, name) for change in changes) for name in names})
+
+
+def _first_unit(event: DossierEvent) -> UUID | None:
+    """Return where a correction takes off what it takes off first."""
+    changes = getattr(event, "changes", ())
+    return changes[0].unit_id if changes else None
+
+
+def _way(on: TreeOn, unit_id: UUID) -> tuple[object, ...]:
+    """Return where what is recorded at a unit counts on a day, and everything above that."""
+    place = on.place(unit_id)
+    return (place.allocated, *on.above(place.unit_id))
+
+
+def _whole(entries: Sequence[tuple[int, UnitEvent]]) -> Iterator[tuple[int, int, UnitEvent]]:
+    """Yield the first and the last position of unit events that were recorded together, and the first event."""
+    for _, together in groupby(entries, key=lambda entry: _mark(entry[1])):
+        whole = list(together)
+        yield whole[0][0], whole[-1][0], whole[0][1]
+
+
+def _mark(event: UnitEvent) -> object:
+    if isinstance(event, UnitOpened) and event.reorganisation is None:
+        return event.valid_from, event.decree
+    return isinstance(event, ReorganisationWithdrawn), event.reorganisation
