@@ -116,11 +116,15 @@ def flat_events(answer: ReportChanges) -> tuple[list[str], list[list[Any]]]:
     columns = ["position", "kind", "type", "unit", "occurred_at", "effective", "recorded_at", "detail"]
     lines = []
     for event in answer.events:
-        first = [getattr(event, column) for column in columns]
+        first = [_cell(getattr(event, column)) for column in columns]
         lines += [
             [*first, _row_in_words(change), change["measure"], change["count"]] for change in event.changes
         ] or [[*first, None, None, None]]
     return [*columns, "row", "measure", "count"], lines
+
+
+def _cell(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _row_in_words(change: dict[str, Any]) -> str:

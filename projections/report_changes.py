@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from psycopg.sql import SQL, Composed
 
 from ledger import FrozenReport, Ledger, UnitTree, sql
-from ledger.errors import UnitNotValidError
+from ledger.errors import FieldInvalidError, UnitNotValidError
 from ledger.events import Allocated, AnyCorrection, DossierEvent, Recorded, Step, topic_of
 from ledger.store import recorded
 from ledger.unit_events import ReorganisationWithdrawn, UnitEvent, UnitOpened
@@ -115,6 +115,7 @@ def report_changes(
 
     Raises:
         ReportUnknownError: No report has the name.
+        FieldInvalidError: The position is before the report's, or the ledger does not have it yet.
         ReportDiffersError: Its bytes are not those that were frozen.
         CountsDifferError: The counts, then and now, and what was recorded between do not add up.
         UnitNotValidError: The report is about a unit that, by what was recorded since, was none on its day.
@@ -123,11 +124,13 @@ def report_changes(
     cut = ledger.at(position=ledger.head().position if position is None else position)
     reissued = reissue_report(ledger, totals, name, wait_seconds=wait_seconds)
     report = reissued.frozen.report
+    if cut.position < report.position:
+        raise FieldInvalidError("position", f"the report was frozen at position {report.position}")
     before, tree = (
         totals.read_in_tree(
             _itself, at=(at, reissued.answer.recorded_at), after=at, wait_seconds=wait_seconds
         )
-        for at in (report.position, max(cut.position, report.position))
+        for at in (report.position, cut.position)
     )
     comparison = _Comparison(totals, reissued.frozen, reissued.answer, before, tree, cut.position)
     rows, sums = comparison.rows()
@@ -208,16 +211,20 @@ class _Comparison:
     def _parameters(self, since: int) -> dict[str, Any]:
         to_day = self._asked.to_day
         residences = {} if self._asked.attribution == "acting" else holders(self._tree)
-        return self._rows.parameters | residences | {
-            "level": self._asked.level,
-            "from": self._asked.from_day or FIRST_DAY,
-            "to": LAST_DAY if to_day >= LAST_DAY else to_day + timedelta(1),
-            "since": since,
-            "cut": self._position,
-            "cut_at": self._frozen.recorded_at,
-            "corrections": [topic_of(event) for event in get_args(AnyCorrection)],
-            "allocations": [topic_of(Allocated)],
-        }
+        return (
+            self._rows.parameters
+            | residences
+            | {
+                "level": self._asked.level,
+                "from": self._asked.from_day or FIRST_DAY,
+                "to": LAST_DAY if to_day >= LAST_DAY else to_day + timedelta(1),
+                "since": since,
+                "cut": self._position,
+                "cut_at": self._frozen.recorded_at,
+                "corrections": [topic_of(event) for event in get_args(AnyCorrection)],
+                "allocations": [topic_of(Allocated)],
+            }
+        )
 
     def _changed(self) -> dict[Key, dict[str, dict[str, int]]]:
         """Return what events since have added, by row, measure and kind."""

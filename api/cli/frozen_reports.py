@@ -1,6 +1,5 @@
 """Frozen reports: freeze, show again byte for byte, list, and tell what has become of them."""
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -150,14 +149,14 @@ def _tell_table(output: Output, title: str, columns: list[str], lines: list[list
     chosen = [
         index
         for index, column in enumerate(columns)
-        if column in ("frozen", "now", "difference", "count") or any(line[index] for line in lines)
+        if column in _ALWAYS or any(line[index] for line in lines)
+        if column != "unit_level" or len({line[index] for line in lines}) > 1
     ]
-    cells = [[_short(line[index]) for index in chosen] for line in lines]
+    cells = [[line[index] for index in chosen] for line in lines]
     output.rows(title, [columns[index].removeprefix("unit_") for index in chosen], cells)
 
 
-def _short(value: Any) -> Any:
-    return f"{value:%Y-%m-%d %H:%M:%S %z}" if isinstance(value, datetime) else value
+_ALWAYS = ("frozen", "now", "difference", "count")
 
 
 for _command in (freeze, show, list_, changes):

@@ -74,3 +74,43 @@ def test_followers_see_it(client, frozen):
     ]
     assert "2024-12-09-evening" == events[0]["data"]["name"]
     assert str(REPORTS_STREAM) not in str(events)
+
+
+def test_what_has_become_of_it(client, frozen):
+    """The answer of the read model: counts that add up, and the events behind them, page by page."""
+    client.post("/v1/events", json=report(citizen=citizen(3)))
+    last = client.post("/v1/events", json=report(citizen=citizen(4), unit="16093")).json()["position"]
+    assert 200 == client.get(f"/v1/totals?after={last}").status_code
+    told = client.get("/v1/reports/2024-12-09-evening/changes?limit=1").json()
+    assert (UNITS + 2, last, UNITS + 4) == (told["frozen_position"], told["position"], told["next"])
+    assert {
+        "frozen": 2,
+        "now": 4,
+        "difference": 2,
+        "arrived_late": 2,
+        "occurred_since": 0,
+        "corrected": 0,
+        "allocated": 0,
+        "moved": 0,
+    } == told["sum"]["collected"]
+    rest = client.get(f"/v1/reports/2024-12-09-evening/changes?after={told['next']}").json()
+    events = [*told["events"], *rest["events"]]
+    assert [(UNITS + 4, "arrived_late", "14758"), (last, "arrived_late", "16093")] == [
+        (event["position"], event["kind"], event["unit"]) for event in events
+    ]
+    assert None is rest["next"]
+    assert [] == client.get("/v1/reports/2024-12-09-evening/changes?kind=corrected").json()["events"]
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "code"),
+    [
+        ("morning/changes", 404, "unknown_report"),
+        ("2024-12-09-evening/changes?kind=late", 400, "bad_request"),
+        ("2024-12-09-evening/changes?limit=0", 400, "bad_request"),
+        ("2024-12-09-evening/changes?position=99999", 400, "invalid_field"),
+        ("2024-12-09-evening/changes?position=1", 400, "invalid_field"),
+    ],
+)
+def test_what_cannot_be_told_of_it(client, frozen, address, status, code):
+    check_problem(client.get(f"/v1/reports/{address}"), status, code)

@@ -37,7 +37,21 @@ from projections.frozen_reports import question_of
 from projections.report_changes import KINDS
 from projections.unit_totals import MEASURES
 from tests.conftest import check_ledger
-from tests.ledger.reports import a_life, amend, approve, citizen, collect, reassign, void
+from tests.ledger.reports import (
+    DAY,
+    MONDAY,
+    OTHER_PART,
+    PART,
+    UNIT,
+    a_life,
+    allocate,
+    amend,
+    approve,
+    citizen,
+    collect,
+    reassign,
+    void,
+)
 from tests.projections import by_hand, campaigns
 from tests.projections.test_frozen_reports import QUERIES
 
@@ -243,6 +257,45 @@ def test_moved_by_a_reorganisation_that_was_recorded_late(ledger, totals, clock,
     ledger.change_units(WithdrawReorganisation(reorganisation=done.plan.reorganisation, reason="mistake"))
     assert {"14755": (1, 2, 1, 0, 0, 0, 0)} == kinds(changes())
     assert [] == changes(kind="moved").events
+    check_adds_up(ledger, totals, "a")
+
+
+def test_a_dossier_that_was_allocated(ledger, totals, clock, freeze, changes):
+    """It counts at its part now; the report has it unallocated, for ever."""
+    split_day = date(2024, 12, 20)
+    ledger.change_units(SplitUnit(unit=UNIT, parts=(PART, OTHER_PART), effective=split_day, decree="NQ 1"))
+    clock.now = MONDAY + 60 * DAY
+    ledger.record_many([collect(citizen=citizen(number)) for number in range(3)])
+    freeze(unit="380", hierarchy=str(split_day))
+    told = reissue_report(ledger, totals, "a").document
+    ledger.record(allocate(citizen=citizen(0)))
+    found = changes()
+    assert {None: (3, 2, 0, 0, 0, -1, 0), PART: (0, 1, 0, 0, 0, 1, 0)} == kinds(found)
+    assert [("allocated", "allocated", PART)] == [
+        (event.kind, event.type, event.unit) for event in found.events
+    ]
+    assert told == reissue_report(ledger, totals, "a").document
+    check_adds_up(ledger, totals, "a")
+
+
+@pytest.mark.parametrize("by", ["unit", "commune", ("commune", "day"), "place", ("month", "level")])
+def test_where_the_citizens_live(ledger, totals, freeze, changes, by):
+    """Also those that live in another province, or at a code that means nothing."""
+    ledger.record_many([collect(citizen=citizen(1), residence_unit="14755"), collect(citizen=citizen(2))])
+    freeze(by=by, attribution="residence", to_day=TO)
+    homes = ("14755", "17464", "99999", "")
+    ledger.record_many([collect(citizen=citizen(3 + n), residence_unit=home) for n, home in enumerate(homes)])
+    ledger.record(void(citizen=citizen(1), corrects=1))
+    ledger.change_units(
+        MergeUnits(units=("14755",), into="14761", effective=date(2024, 11, 1), decree="NQ 1")
+    )
+    found = changes()
+    assert (2, 5, 4, -1) == (
+        found.sum["collected"].frozen,
+        found.sum["collected"].now,
+        found.sum["collected"].arrived_late,
+        found.sum["collected"].corrected,
+    )
     check_adds_up(ledger, totals, "a")
 
 
