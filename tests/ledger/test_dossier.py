@@ -101,6 +101,7 @@ def test_approval_counts_where_it_was_collected():
         actor="cb01",
         unit_id=HERE,
         residence="99999",
+        residence_on=MONDAY.date(),
         attempt=1,
         first=True,
         collecting_unit_id=HERE,
@@ -140,7 +141,12 @@ def test_collection_after_a_rejection():
 
     assert (2, False, THERE, None) == (event.attempt, event.first, event.unit_id, event.residence)
     assert event.previous == Stand(
-        state="rejected", occurred_at=MONDAY + DAY, place="online", actor="cb01", residence="99999"
+        state="rejected",
+        occurred_at=MONDAY + DAY,
+        place="online",
+        actor="cb01",
+        residence="99999",
+        residence_on=MONDAY.date(),
     )
 
 

@@ -333,6 +333,52 @@ FROZEN = [
         b'"team":"to-3","residence":"17464"}}',
     ),
     (
+        Activated(
+            key="k2",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb01",
+            unit="14761",
+            unit_id=THERE,
+            residence="17464",
+            residence_on=date(2024, 11, 29),
+            collecting_unit_id=HERE,
+            previous=Stand(
+                state="approved", occurred_at=MORNING, residence="17464", residence_on=date(2024, 11, 29)
+            ),
+        ),
+        b'{"type":"dossier.activated.v1","key":"k2","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb01","unit":"14761","unit_id":"0192f000-0000-7000-8000-00000000000b","residence":"17464",'
+        b'"residence_on":"2024-11-29","collecting_unit_id":"0192f000-0000-7000-8000-00000000000a",'
+        b'"previous":{"state":"approved","occurred_at":"2024-12-02T08:00:00+07:00","residence":"17464",'
+        b'"residence_on":"2024-11-29"}}',
+    ),
+    (
+        Voided(
+            key="v3",
+            level=2,
+            occurred_at=MORNING,
+            actor="cb02",
+            corrects=3,
+            reason="mistyped",
+            changes=(
+                Change(
+                    type="activated",
+                    level=2,
+                    unit_id=HERE,
+                    occurred_at=MORNING,
+                    residence="17464",
+                    residence_on=date(2024, 11, 29),
+                    count=-1,
+                ),
+            ),
+        ),
+        b'{"type":"entry.voided.v1","key":"v3","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"actor":"cb02","corrects":3,"changes":[{"type":"activated","level":2,'
+        b'"unit_id":"0192f000-0000-7000-8000-00000000000a","occurred_at":"2024-12-02T08:00:00+07:00",'
+        b'"residence":"17464","residence_on":"2024-11-29","count":-1}],"reason":"mistyped"}',
+    ),
+    (
         Allocated(
             key="b1",
             level=2,
