@@ -462,17 +462,24 @@ class Runner:
     the thread ends when all have stopped.
     """
 
-    def __init__(self, ledger: Ledger, *, on_lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        names: Collection[str] | None = None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start nothing yet.
 
         Args:
+            names: The projections to keep; None: all of them.
             on_lost: Called, in the runner's thread, each time the database cannot be reached, before it is
                 tried again: whoever runs that server may start it.
         """
         self._on_lost = on_lost
         self._database = ledger.database
         self._lost = Pause()
-        self._running: dict[Tables, Pause] = {projection(): Pause() for projection in chosen(None)}
+        self._running: dict[Tables, Pause] = {projection(): Pause() for projection in chosen(names)}
         """Those that have not stopped."""
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="projections", daemon=True)
