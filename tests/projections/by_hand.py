@@ -199,7 +199,7 @@ def where_of(event: Mapping) -> Where:
         event.get("place", "other"),
         shift_of(local),
         event.get("partner", "none"),
-        event.get("team", "").replace("-", ""),
+        event.get("team", "") if event.get("team") != "-" else "",
         event["actor"],
         event.get("residence", ""),
         event.get("reason", ""),
