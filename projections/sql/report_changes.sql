@@ -32,7 +32,7 @@ HAVING sum(count) <> 0
 -- Why an event is there: a correction, an allocation, or a step, which arrived late if it had occurred by the cut-off.
 CASE WHEN topic = ANY(%(corrections)t::text[]) THEN 'corrected'
      WHEN topic = ANY(%(allocations)t::text[]) THEN 'allocated'
-     WHEN (convert_from(state, 'UTF8')::jsonb ->> 'occurred_at')::timestamptz <= %(cut_at)b::timestamptz THEN 'arrived_late'
+     WHEN (convert_from(state, 'UTF8')::json ->> 'occurred_at')::timestamptz <= %(cut_at)b::timestamptz THEN 'arrived_late'
      ELSE 'occurred_since'
 END
 
