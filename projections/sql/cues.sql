@@ -70,7 +70,6 @@ WHERE event IS NOT NULL
   AND EXISTS (
       SELECT FROM unnest(%(deadlines)b::date[]) AS deadline
       WHERE recorded_on BETWEEN deadline - %(before_days)b::int AND deadline
-        AND day <= deadline
   )
   AND position <= %(upto)b::bigint
   AND topic = ANY(%(topics)b::text[])
