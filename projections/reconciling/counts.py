@@ -35,7 +35,7 @@ class Deltas(Table):
             if position <= upto:
                 for where, measure, number in moves:
                     key = (position, recorded_on, *where)
-                    yield Item(position >> _BUCKET_BITS, key, measure, number, position)
+                    yield (position >> _BUCKET_BITS, key, measure, number, position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
         types = (
@@ -52,11 +52,12 @@ class Deltas(Table):
             "int2",
         )
         for *key, event, waits, number in read(connection, self.NAME, types):
-            bucket, found = key[0] >> _BUCKET_BITS, []
+            bucket = key[0] >> _BUCKET_BITS
+            found: list[Item] = []
             if event is not None:
-                found.append(Item(bucket, tuple(key), event, number))
+                found.append((bucket, tuple(key), event, number, None))
             if waits is not None:
-                found.append(Item(bucket, tuple(key), len(EVENTS) + waits, number))
+                found.append((bucket, tuple(key), len(EVENTS) + waits, number, None))
             yield found
 
     def tell(self, key: Key) -> dict[str, Any]:
@@ -80,13 +81,13 @@ class Days(Table):
                 for (leaf, level, day, *_), measure, number in moves:
                     bucket, key = self._cell(leaf, level, self._period(day))
                     for column in _COLUMNS[measure]:
-                        yield Item(bucket, key, column, number, position)
+                        yield (bucket, key, column, number, position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
         types = ("text", "int2", "date", *["int4"] * len(COUNTS))
         for leaf, level, day, *numbers in read(connection, self.NAME, types):
             bucket, key = self._cell(leaf, level, day)
-            yield [Item(bucket, key, column, number) for column, number in enumerate(numbers) if number]
+            yield [(bucket, key, column, number, None) for column, number in enumerate(numbers) if number]
 
     def tell(self, key: Key) -> dict[str, Any]:
         return dict(zip(("day", "leaf", "level"), key, strict=True))

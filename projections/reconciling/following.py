@@ -258,8 +258,12 @@ class _Trail:
             waits = _WAITS.get(kind)
             if waits == APPROVAL and line.card != "valid":
                 waits = APPROVAL_LONG
-            here = where._replace(leaf=self._leaf(line.level, collector), reason="")
-            self._waits = None if waits is None else (here, waits)
+            self._waits = None
+            if waits is not None:
+                # Built anew where it differs only: ``_replace`` takes longer than the rest of a step.
+                leaf = self._leaf(line.level, collector)
+                here = where if (leaf, "") == (where.leaf, where.reason) else Where(leaf, *where[1:-1], "")
+                self._waits = here, waits
         if before is not None:
             moves.append((*before, -1))
         if self._waits is not None:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from psycopg import Connection
 
@@ -16,15 +16,9 @@ Key = tuple[Any, ...]
 """What a row is of; compared by ``==``, and in the order of the first difference."""
 
 
-class Item(NamedTuple):
-    """What a row of a table, or an event of the log, adds to one number of the table."""
-
-    bucket: int
-    key: Key
-    measure: int
-    number: int
-    position: int | None = None
-    """Of the event of the log."""
+Item = tuple[int, Key, int, int, int | None]
+"""What a row of a table, or an event of the log, adds to one number of the table: the bucket in which it is compared, the key,
+which of the table's measures, the number, and of the log the event's position. There are ten for an event: plain tuples."""
 
 
 class Table(ABC):
@@ -34,7 +28,7 @@ class Table(ABC):
     PROJECTION: ClassVar[str]
     """Whose position says up to which event it holds the log."""
     MEASURES: ClassVar[tuple[str, ...]]
-    """What is counted, by the numbers of ``Item.measure``."""
+    """What is counted, in the order of an item's numbers for them."""
 
     @abstractmethod
     def of_log(self, life: Life, upto: int) -> Iterator[Item]:

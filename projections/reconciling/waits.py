@@ -63,12 +63,12 @@ class Waiting(Table):
                     ),
                     *(line.actor, line.card, course.attempt),
                 )
-                yield Item(_bucket(life.stream), key, 0, 1, made_by.position)
+                yield (_bucket(life.stream), key, 0, 1, made_by.position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
         types = ("text", "int2", "text", "timestamptz", "int8", *["text"] * 8, "int4")
         for key in read(connection, self.NAME, types):
-            yield [Item(_bucket(key[0]), tuple(key), 0, 1)]
+            yield [(_bucket(key[0]), tuple(key), 0, 1, None)]
 
     def tell(self, key: Key) -> dict[str, Any]:
         names = (
@@ -101,13 +101,13 @@ class Times(Table):
             step = "approval" if entry.kind == "approved" else "activation"
             day = business_day(entry.line.occurred_at)
             seconds = int((entry.line.occurred_at - since).total_seconds())
-            yield Item(month_number(day), (day, leaf, level, step, seconds), 0, 1, entry.position)
+            yield (month_number(day), (day, leaf, level, step, seconds), 0, 1, entry.position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
         for day, leaf, level, step, took in read(
             connection, self.NAME, ("date", "text", "int2", "text", "int8[]")
         ):
-            yield [Item(month_number(day), (day, leaf, level, step, seconds), 0, 1) for seconds in took]
+            yield [(month_number(day), (day, leaf, level, step, seconds), 0, 1, None) for seconds in took]
 
     def tell(self, key: Key) -> dict[str, Any]:
         return dict(zip(("day", "leaf", "level", "step", "seconds"), key, strict=True))
