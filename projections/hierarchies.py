@@ -16,7 +16,7 @@ FIRST_DAY = date(1900, 1, 1)
 LAST_DAY = date(9999, 1, 1)
 """No event is after it, and a month later still is a date."""
 REST = -1
-"""The bucket of what no leaf of the tree is known for."""
+"""The bucket of what is unallocated, and of what no leaf of the tree is known for."""
 UNALLOCATED: dict[str, str | None] = {"code": None, "name": "unallocated", "level": None}
 """What belongs to none of the rows' units, so that rows add up."""
 
@@ -55,7 +55,7 @@ class Rows:
                 what is in the scope at all.
         """
         self._tree, self._scope, self._by, self._day = tree, scope, by, day
-        self._buckets: dict[Place, int] = {}
+        self._buckets: dict[Place, int] = {NOWHERE: REST}
         self._rows = self._rows_of_the_day(TreeOn(tree, day))
         for place in self._rows:
             self._bucket(place)
@@ -162,9 +162,8 @@ class Rows:
                 units.append((unit.code, bucket, key))
         units.sort(key=lambda one: (one[0], one[1]))
         ordered = [(bucket, key) for _, bucket, key in units] + last
-        ordered += [
-            (bucket, UNALLOCATED) for bucket in (self._buckets.get(NOWHERE, REST), REST) if bucket in told
-        ][:1]
+        if REST in told:
+            ordered.append((REST, UNALLOCATED))
         return ordered
 
 

@@ -377,3 +377,17 @@ def test_where_citizens_live(ledger, totals, clock):
     )
     # Of another province, and of nobody knows where.
     assert 2 == totals.read(TotalsQuery(attribution="residence")).rows[-1]["collected"]
+
+
+def test_what_is_unallocated_is_told_once(desk, totals):
+    """What nobody knows the residence of, and what a split leaves undecided, stand in one row, and in the sum."""
+    for residence in ("14758", "99999"):
+        desk.collect("14797", DAYS["2024"] if residence == "14758" else DAYS["166"], residence_unit=residence)
+    query = TotalsQuery(by="commune", attribution="residence", hierarchy="now")
+    answer = totals.read(query)
+    level = totals.read(replace(query, by="level"))
+
+    assert level.sum == answer.sum
+    assert [level.sum["collected"]] == [
+        row["collected"] for row in answer.rows if row["unit"]["code"] is None
+    ]
