@@ -6,6 +6,7 @@ back; those that stand at one position share the reading. A lost notification co
 only a hint.
 """
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -124,11 +125,27 @@ def _read(connection: Connection[Any], many: Sequence[Tables], after: int, limit
         rows: list[Row] = cursor.execute(_QUERIES["read"], {"after": after, "limit": limit}).fetchall()
     entries: list[Recorded] = []
     poison = None
+    with _collecting_later():
+        try:
+            entries.extend(_decode(rows, after))
+        except PoisonEventError as error:
+            poison = error
+        return [_fold(tables, after, entries, poison) for tables in many]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Let Python look for garbage when a stretch is folded, which makes none: else it looks through all of it a hundred times.
+
+    That is a third of the fold's time. Where others do the same at once, whoever ends first lets it look again sooner.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        entries.extend(_decode(rows, after))
-    except PoisonEventError as error:
-        poison = error
-    return [_fold(tables, after, entries, poison) for tables in many]
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _fold(tables: Tables, after: int, entries: Sequence[Recorded], poison: PoisonEventError | None) -> Found:
