@@ -216,11 +216,11 @@ def test_backdated_before_the_deadline_of_a_target(cues, record, ledger):
     """Of any target that stands."""
     today = business_day(datetime.now(UTC))
     end = (today.replace(day=1) + timedelta(32)).replace(day=1) - timedelta(1)
-    if (end - today).days < 2:
-        pytest.skip("the month ends, so everything is before a deadline")
+    # The end of a month is a deadline as well, so on its last two days there is a cue without a target.
+    month_ends = (end - today).days <= 1
     record(collect(citizen=citizen(1), occurred_at=NINE))
     asked = {"rule": "backdated", "threshold": 1, "from_day": today, "to_day": today, "before_days": 1}
-    assert [] == told(cues, **asked)
+    assert month_ends == bool(told(cues, **asked))
     deadline = today + timedelta(1)
     ledger.set_targets(
         [TargetRow(unit="38", measure="collected", number=10, from_day=date(2024, 12, 1), deadline=deadline)],
@@ -229,7 +229,7 @@ def test_backdated_before_the_deadline_of_a_target(cues, record, ledger):
     catch_up(ledger.database)
 
     assert 1 == len(told(cues, **asked))
-    assert [] == told(cues, **{**asked, "before_days": 0})
+    assert (end == today) == bool(told(cues, **{**asked, "before_days": 0}))
 
 
 def test_corrections_are_not_reports(cues, record):
