@@ -20,6 +20,7 @@ from psycopg.sql import SQL, Identifier
 
 from ledger import Ledger, LedgerError, Recorded, UnavailableError, sql
 from ledger.frozen_events import REPORTS_STREAM
+from ledger.key_events import KEYS_STREAM
 from ledger.target_events import TARGETS_STREAM
 from ledger.unit_events import UNITS_STREAM
 
@@ -47,7 +48,7 @@ AWAY = "the log cannot be read at the moment; connect again with the id of the l
 SHRUNK = "the log is shorter than it was; connect again with the id of the last event"
 ENDING = "the server ends; connect again with the id of the last event"
 
-NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM})
+NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM, KEYS_STREAM})
 """Streams of the log that are nobody's."""
 
 _HEAD = sql.load("ledger.sql", "log.sql")["head"]

@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.access.errors import IssuerUnavailableError, TokenError
 from api.bodies import ContentTypeError
 from api.ending import ServerEndingError
 from api.feed import EventUnreadableError, FollowersTooManyError, PositionAheadError
@@ -48,6 +49,7 @@ TYPE_PREFIX = "urn:activation-ledger:problem:"
 RETRY_SECONDS = 1
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    TokenError: (401, "It is not known who asks"),
     BatchTooLargeError: (413, "Too much at once"),
     ContentTypeError: (415, "The body is of no type that is taken here"),
     InputError: (400, "The report is malformed"),
@@ -77,6 +79,7 @@ _HTTP = {
 
 MEANINGS = {
     400: "The request or the report is malformed.",
+    401: "There is no token, or none that is taken.",
     404: "There is no such citizen or dossier.",
     409: "The dossier is not in the state for it, or the key was used for another report.",
     413: "The body is too large, or holds too many reports.",
@@ -103,6 +106,7 @@ CODES = sorted(
 
 _TELLING = (
     *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError, ImportBusyError),
+    IssuerUnavailableError,
     *(NotCaughtUpError, PositionLostError, ProjectionStoppedError, ReportFormatUnknownError),
     *(ServerEndingError, TooBusyError),
 )
@@ -167,7 +171,10 @@ def _refused(_request: Request[Any, Any, Any], error: LedgerError | UnavailableE
     problem = problem_of(error)
     if problem.detail != str(error):
         _log.warning("not available (%s): %s", error.code, error)
-    return respond(problem)
+    response = respond(problem)
+    if isinstance(error, TokenError):
+        response.headers["WWW-Authenticate"] = error.challenge
+    return response
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -14,6 +14,8 @@ import uuid_utils.compat
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger import database as databases
+from ledger.access import Keys, Role
+from ledger.access.keys import Key
 from ledger.business_time import business_day
 from ledger.checks import check, check_citizen, check_text
 from ledger.commands import AnyCommand
@@ -37,6 +39,8 @@ from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.frozen_reports import FrozenReport, check_report, decide_freeze
 from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
+from ledger.key_events import KEYS_STREAM
+from ledger.key_ring import DAYS, KeyMade, KeyRing
 from ledger.migrations import LOG, Component, check_migrated, connect, migrate
 from ledger.reasons import read_reasons
 from ledger.recording import DEFAULT_POLICY, Desk, Policy, Receipt, Refusal, Wish
@@ -194,6 +198,7 @@ class Ledger:
         self._tree = UnitTree()
         self._tree_lock = threading.Lock()
         self._targets = Targets()
+        self._key_ring = KeyRing(self.recorder, self.tree, policy.key_days_max)
 
     def __enter__(self) -> Self:
         return self
@@ -365,7 +370,7 @@ class Ledger:
 
     def _entries(self, dossier_id: UUID) -> list[Recorded]:
         with translated():
-            nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM)
+            nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM, KEYS_STREAM)
             entries = [] if nobody else self.recorder.read_stream(dossier_id)
         if not entries:
             raise DossierUnknownError(dossier_id)
@@ -445,6 +450,10 @@ class Ledger:
         """
         day = on or self.today()
         return self.tree().on(day, under=under)
+
+    def now(self) -> datetime:
+        """Return what the ledger's clock says, with an offset."""
+        return self._now()
 
     def today(self) -> date:
         """Return the business day (Asia/Ho_Chi_Minh) of the ledger's clock."""
@@ -610,6 +619,44 @@ class Ledger:
         raise ContentionError(
             f"others kept freezing reports first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
+
+    def keys(self) -> Keys:
+        """Return all API keys that ever were made, as the ledger has them now."""
+        return self._key_ring.keys()
+
+    def create_key(
+        self,
+        roles: Sequence[Role],
+        *,
+        unit: str | None = None,
+        name: str = "",
+        days: int = DAYS,
+        actor: str = "local",
+    ) -> KeyMade:
+        """Make an API key, for a machine; return it with its text, which nothing tells a second time.
+
+        Args:
+            roles: What it is, one or more.
+            unit: Code of the unit, today, over which it is that, with everything under it; None: over the whole ledger. It
+                is kept as the unit's id, so a later reorganisation gives the key no other unit.
+            name: What it is for; one line.
+            days: After so many it is no longer taken; at most what the policy allows.
+
+        Raises:
+            InputError: There is no role; a text cannot be one; it would last too long.
+            UnitError: No unit has the code today.
+            UnavailableError: Not known whether it was recorded; if so, nobody has its text.
+        """
+        return self._key_ring.create(roles, unit=unit, name=name, days=days, actor=actor, now=self._now())
+
+    def revoke_key(self, key_id: str, *, actor: str = "local") -> tuple[Key, bool]:
+        """Revoke an API key; return it, and whether that is new: once more records nothing.
+
+        Raises:
+            ApiKeyUnknownError: There is no such key.
+            UnavailableError: Not known whether it was recorded; repeat it.
+        """
+        return self._key_ring.revoke(key_id, actor=actor)
 
     def set_denominators(
         self,

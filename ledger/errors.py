@@ -59,7 +59,8 @@ LedgerError                     refused; nothing was recorded for it
 ├── NotFoundError               no such thing
 │   ├── CitizenUnknownError         unknown_citizen
 │   ├── DossierUnknownError         unknown_dossier
-│   └── ReportUnknownError          unknown_report
+│   ├── ReportUnknownError          unknown_report
+│   └── ApiKeyUnknownError          unknown_api_key
 └── KeyFileError                the secret that finds and seals citizens
     ├── KeyFileMissingError         key_file_missing
     ├── KeyFileInvalidError         key_file_invalid
@@ -481,6 +482,16 @@ class ReportUnknownError(NotFoundError):
     def __init__(self, name: str) -> None:
         super().__init__(f"no report {shown(name)} was frozen; ledger report list names those that were")
         self.name = name
+
+
+class ApiKeyUnknownError(NotFoundError):
+    """No API key with this id was ever made."""
+
+    code = "unknown_api_key"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__("there is no API key with this id; ledger token list names those that there are")
+        self.key_id = key_id
 
 
 class ReportNameTakenError(LedgerError):

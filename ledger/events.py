@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from ledger.frozen_events import ReportFrozen
+from ledger.key_events import KeyEvent
 from ledger.target_events import TargetEvent
 from ledger.unit_events import UnitEvent
 
@@ -317,14 +318,14 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
 AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
 AnyCorrection = Voided | Reassigned | Amended | Confirmed
 AnyDossierEvent = AnyStep | Allocated | AnyCorrection
-AnyEvent = AnyDossierEvent | UnitEvent | TargetEvent | ReportFrozen
+AnyEvent = AnyDossierEvent | UnitEvent | TargetEvent | ReportFrozen | KeyEvent
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event in its stream. The names are those of eventsourcing's DomainEventProtocol."""
 
     originator_id: UUID
-    """The dossier, or ``UNITS_STREAM``, ``TARGETS_STREAM`` or ``REPORTS_STREAM``."""
+    """The dossier, or ``UNITS_STREAM``, ``TARGETS_STREAM``, ``REPORTS_STREAM`` or ``KEYS_STREAM``."""
     originator_version: int
     """The event's number within its stream, from 1, without gaps."""
     event: AnyEvent

@@ -65,6 +65,8 @@ class Policy(msgspec.Struct, frozen=True):
     """The reasons that reports may name."""
     four_eyes: bool = False
     """Whether a correction counts only once another officer has confirmed it."""
+    key_days_max: int = 365
+    """How many days an API key may last."""
 
 
 DEFAULT_POLICY = Policy()

@@ -29,6 +29,7 @@ from ledger.events import (
     Unlocked,
 )
 from ledger.frozen_events import ReportFrozen
+from ledger.key_events import KeyEvent
 from ledger.target_events import TargetEvent
 from ledger.unit_events import UnitEvent
 from ledger.units import allocation_id
@@ -130,7 +131,7 @@ def fold(entries: Iterable[Recorded]) -> Folded:
                 _count(deltas, entry.position, event, recorded_on)
             elif isinstance(event, Correction | Allocated):
                 _correct(deltas, entry.position, event, recorded_on)
-            elif not isinstance(event, UnitEvent | TargetEvent | ReportFrozen):
+            elif not isinstance(event, UnitEvent | TargetEvent | ReportFrozen | KeyEvent):
                 assert_never(event)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.

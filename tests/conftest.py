@@ -28,6 +28,7 @@ from ledger.embedded import EmbeddedPostgres
 from ledger.events import Allocated, Step
 from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.identities import Identities, Sealed, create_key_file, read_key_file
+from ledger.key_events import KEYS_STREAM, KeyEvent
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
 from ledger.target_events import TARGETS_STREAM, TargetEvent
@@ -266,6 +267,7 @@ def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
     grow_targets(Targets(), list(enumerate(streams.pop(TARGETS_STREAM, []), 1)))
     frozen = streams.pop(REPORTS_STREAM, [])
     assert len(frozen) == len({report.name for report in frozen})
+    streams.pop(KEYS_STREAM, [])
     for stream, events in streams.items():
         assert_lawful(stream, events, tree)
 
@@ -321,7 +323,7 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
     standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
-        assert not isinstance(event, UnitEvent | TargetEvent | ReportFrozen), where
+        assert not isinstance(event, UnitEvent | TargetEvent | ReportFrozen | KeyEvent), where
         assert event.key not in keys, where
         keys.add(event.key)
         entries.append({**json.loads(encode(event)), "type": event.TYPE})

@@ -1,5 +1,6 @@
 """Who may do what: roles over parts of the tree of units, and who holds them. Pure."""
 
+from ledger.access.keys import Key, Keys
 from ledger.access.reach import Reach
 from ledger.access.rights import (
     LOCAL,
@@ -18,6 +19,8 @@ __all__ = [
     "RIGHTS",
     "RIGHT_TO_REPORT",
     "Grant",
+    "Key",
+    "Keys",
     "Principal",
     "Reach",
     "Right",

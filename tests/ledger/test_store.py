@@ -38,6 +38,7 @@ from ledger.events import (
     topic_of,
 )
 from ledger.frozen_events import Definition, ReportFrozen
+from ledger.key_events import KeyCreated, KeyGrant, KeyRevoked
 from ledger.sql import load
 from ledger.store import (
     EventMapper,
@@ -603,6 +604,23 @@ FROZEN = [
         '"definition":{"unit":"38","by":["district","level"],"level":2,"from":"2024-12-01","to":"2024-12-31",'
         '"hierarchy":"then","attribution":"residence","compare":"previous"},'
         '"position":9,"format":1,"sha256":"00ff","actor":"op1"}'.encode(),
+    ),
+    (
+        KeyCreated(
+            key_id="abcdefghijkl",
+            hash=bytes(32),
+            grants=(KeyGrant(role="recorder", unit_id=HERE), KeyGrant(role="follower")),
+            name="Máy của xã",
+            expires_at=datetime(2025, 3, 9, 16, 0, tzinfo=UTC),
+            actor="op1",
+        ),
+        '{"type":"key.created.v1","key_id":"abcdefghijkl","hash":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",'
+        '"grants":[{"role":"recorder","unit_id":"0192f000-0000-7000-8000-00000000000a"},{"role":"follower"}],'
+        '"name":"Máy của xã","expires_at":"2025-03-09T16:00:00Z","actor":"op1"}'.encode(),
+    ),
+    (
+        KeyRevoked(key_id="abcdefghijkl", actor="op1"),
+        b'{"type":"key.revoked.v1","key_id":"abcdefghijkl","actor":"op1"}',
     ),
 ]
 

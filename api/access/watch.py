@@ -1,0 +1,120 @@
+"""What the ledger says of keys and units, never older than a second: so soon a revocation reaches every process."""
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ledger import Ledger, UnavailableError, UnitTree
+from ledger.access import Keys
+from ledger.errors import StoreUnavailableError
+
+FRESH_SECONDS_MAX = 1.0
+"""What was asked for longer ago counts no more."""
+WATCH_SECONDS = 0.4
+UNKNOWN_LOOKS_MAX = 20
+"""How often in a second the ledger is asked for keys that nobody knows: made-up ones cost the database no more."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the ledger said."""
+
+    since: float
+    """When it was asked, by the monotonic clock: what was recorded before is in it."""
+    keys: Keys
+    tree: UnitTree
+    today: date
+    """The ledger's business day."""
+
+
+class Watch:
+    """Asks the ledger again and again, in a thread of its own between start and end; threads may share it.
+
+    Where that thread does not come to it, whoever needs to know asks the ledger directly.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: Known | None = None
+        self._lock = threading.Lock()
+        self._looks: deque[float] = deque(maxlen=UNKNOWN_LOOKS_MAX)
+        self._looks_lock = threading.Lock()
+        self._failed_at = 0.0
+        self._failure = ""
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._end.clear()
+        self._thread = threading.Thread(target=self._watch, name="keys", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def at_hand(self) -> Known | None:
+        """Return what is known, without asking; None where it is not fresh."""
+        known = self._known
+        return known if known is not None and time.monotonic() - known.since < FRESH_SECONDS_MAX else None
+
+    def fresh(self) -> Known:
+        """Return what is known; where it is not fresh, ask.
+
+        Raises:
+            UnavailableError: The ledger does not say.
+        """
+        return self.at_hand() or self.look()
+
+    def look_again(self, known: Known) -> Known:
+        """Ask once more for what *known* does not have, unless that was done too often within a second.
+
+        Raises:
+            UnavailableError: The ledger does not say.
+        """
+        now = time.monotonic()
+        with self._looks_lock:
+            looks = self._looks
+            if len(looks) == UNKNOWN_LOOKS_MAX and now - looks[0] < 1:
+                return known
+            looks.append(now)
+        return self.look()
+
+    def look(self) -> Known:
+        """Ask the ledger; who asks while another one does gets the answer to a question put after their own."""
+        asked = time.monotonic()
+        with self._lock:
+            known = self._known
+            if known is not None and known.since >= asked:
+                return known
+            if self._failed_at >= asked:
+                # A database that is away lets each wait for seconds: those behind must not wait one after the other.
+                raise StoreUnavailableError(self._failure)
+            began = time.monotonic()
+            try:
+                known = Known(began, self._ledger.keys(), self._ledger.tree(), self._ledger.today())
+            except UnavailableError as error:
+                self._failed_at, self._failure = began, str(error)
+                raise
+            self._known = known
+            return known
+
+    def _watch(self) -> None:
+        while not self._end.is_set():
+            # Where it is away: whoever needs to know asks for themselves, and is told.
+            with suppress(UnavailableError):
+                self.look()
+            self._end.wait(WATCH_SECONDS)
