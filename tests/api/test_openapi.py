@@ -121,7 +121,9 @@ def test_every_code_is_listed(document):
 
     assert {"not_caught_up", "store_unavailable"} <= listed["503"]
     assert {"bad_request", "body_cut", "invalid_json", "repeated_field"} <= listed["400"]
-    assert {"no_such_route", "unknown_citizen", "unknown_dossier", "unknown_report"} == listed["404"]
+    assert {"token_needed", "token_invalid", "token_expired", "token_revoked"} == listed["401"]
+    unknown = {"unknown_api_key", "unknown_citizen", "unknown_dossier", "unknown_report"}
+    assert {"no_such_route"} | unknown == listed["404"]
     assert {"unsupported_media_type"} == listed["415"]
 
 
