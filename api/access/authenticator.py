@@ -8,14 +8,18 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+import jwt
 import msgspec
 
+from api.access.claims import LEEWAY_SECONDS, check_claims, principal_of, read_claims, read_header
 from api.access.errors import TokenExpiredError, TokenInvalidError, TokenNeededError, TokenRevokedError
+from api.access.issuer_keys import IssuerKeys
+from api.access.jwks import ALGORITHMS, IssuerKey
 from api.access.settings import TokenSettings
 from api.access.watch import Watch
 from ledger import Ledger
 from ledger.access import Principal
-from ledger.key_ring import parts_of
+from ledger.key_ring import PREFIX, parts_of
 
 AUTHORIZATION_CHARACTERS_MAX = 8_000
 """Longer ones are not looked at."""
@@ -35,6 +39,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """By the ledger's clock, in seconds since 1970."""
     key_id: str | None = None
     """Of an API key: it must stand."""
+    issuer_key: IssuerKey | None = None
+    """Of an access token: the issuer must still have it."""
 
 
 def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -59,13 +65,17 @@ class Authenticator:
 
     def __init__(self, ledger: Ledger, settings: TokenSettings) -> None:
         self._ledger = ledger
-        self.settings = settings
+        self._settings = settings
         self._watch = Watch(ledger)
+        self._issuer_keys = IssuerKeys(settings) if settings.issuer else None
+        self._jws = jwt.PyJWS(algorithms=list(ALGORITHMS))
         self._answers: dict[bytes, Answer] = {}
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
         self._running.enter_context(self._watch)
+        if self._issuer_keys:
+            self._running.enter_context(self._issuer_keys)
         return self
 
     def __exit__(
@@ -104,7 +114,7 @@ class Authenticator:
             return principal
         if not _is_token(token):
             raise TokenInvalidError("it is no token: characters stand in it that none has")
-        answer = self._by_key(token)
+        answer = self._by_key(token) if token.startswith(PREFIX) else self._by_access_token(token)
         self._remember(digest, answer)
         return answer.principal
 
@@ -117,6 +127,11 @@ class Authenticator:
             return None
         if answer.key_id is not None and known.keys.by_id[answer.key_id].revoked_at is not None:
             return None
+        issuer_key = answer.issuer_key
+        if issuer_key is not None:
+            assert self._issuer_keys is not None
+            if self._issuer_keys.at_hand(issuer_key.kid) is not issuer_key:
+                return None
         return answer.principal
 
     def _remember(self, digest: bytes, answer: Answer) -> None:
@@ -132,7 +147,7 @@ class Authenticator:
     def _by_key(self, token: str) -> Answer:
         parts = parts_of(token)
         if parts is None:
-            raise TokenInvalidError("it is no token that was issued here")
+            raise TokenInvalidError("it is no API key, or was cut")
         key_id, hashed = parts
         known = self._watch.fresh()
         if key_id not in known.keys.by_id:
@@ -148,6 +163,27 @@ class Authenticator:
             raise TokenExpiredError("the API key has expired; ask the operator for another one")
         until = min(now.timestamp() + REMEMBERED_SECONDS_MAX, key.expires_at.timestamp())
         return Answer(key.principal, until, key_id)
+
+    def _by_access_token(self, token: str) -> Answer:
+        header = read_header(token)
+        if self._issuer_keys is None:
+            raise TokenInvalidError("access tokens are not taken here, only API keys: no issuer is set")
+        key = self._issuer_keys.find(header.kid)
+        if key.algorithm != header.alg:
+            # A public key must never be taken for a shared secret, nor one kind of signature for another.
+            raise TokenInvalidError("the token is signed with another algorithm than its key is for")
+        try:
+            payload = self._jws.decode_complete(token, key.public, algorithms=[key.algorithm])["payload"]
+        except jwt.PyJWTError:
+            # Its sentence may repeat what was sent.
+            raise TokenInvalidError("the token's signature is not good, or the token was cut") from None
+        claims, members = read_claims(payload)
+        now = self._ledger.now().timestamp()
+        check_claims(claims, self._settings, now)
+        tree = self._watch.fresh().tree
+        principal = principal_of(claims, members, self._settings, tree, self._ledger.today())
+        until = min(now + REMEMBERED_SECONDS_MAX, claims.exp + LEEWAY_SECONDS)
+        return Answer(principal, until, issuer_key=key)
 
 
 def _token_of(authorization: str | None) -> str:

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import date
 from types import TracebackType
 from typing import Self
 
@@ -28,8 +27,6 @@ class Known(msgspec.Struct, frozen=True):
     """When it was asked, by the monotonic clock: what was recorded before is in it."""
     keys: Keys
     tree: UnitTree
-    today: date
-    """The ledger's business day."""
 
 
 class Watch:
@@ -105,7 +102,7 @@ class Watch:
                 raise StoreUnavailableError(self._failure)
             began = time.monotonic()
             try:
-                known = Known(began, self._ledger.keys(), self._ledger.tree(), self._ledger.today())
+                known = Known(began, self._ledger.keys(), self._ledger.tree())
             except UnavailableError as error:
                 self._failed_at, self._failure = began, str(error)
                 raise

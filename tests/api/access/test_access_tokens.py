@@ -1,0 +1,179 @@
+"""Who an access token is; and every fault that one can have, each refused without a word of it."""
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from api.access import Authenticator, TokenError, TokenExpiredError, TokenInvalidError, TokenSettings
+from ledger import Ledger
+from ledger.access import Grant, Role
+from tests import tokens
+from tests.conftest import NOW, Clock
+from tests.tokens import FAULTS, HEADERS, Issuer
+
+ALGORITHMS = ["ES256", "EdDSA", "RS256"]
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def ledger(server, units_template, clock, tmp_path_factory) -> Iterator[Ledger]:
+    """One ledger for all of them: nothing here records but keys."""
+    from ledger.identities import create_key_file, read_key_file
+
+    key_file = tmp_path_factory.mktemp("key") / "ledger.key"
+    create_key_file(key_file)
+    name = server.create(units_template)
+    with Ledger(server.database(name), read_key_file(key_file), now=clock) as ledger:
+        yield ledger
+    server.drop(name)
+
+
+@pytest.fixture(scope="module", params=ALGORITHMS)
+def issuer(request, ledger) -> Issuer:
+    return Issuer.of(ledger, algorithm=request.param)
+
+
+@pytest.fixture(scope="module")
+def authenticator(ledger, issuer, tmp_path_factory) -> Iterator[Authenticator]:
+    with Authenticator(ledger, issuer.settings(tmp_path_factory.mktemp("jwks"))) as authenticator:
+        yield authenticator
+
+
+@pytest.fixture(autouse=True)
+def _at_that_time(clock) -> None:
+    clock.now = NOW
+
+
+def of(authenticator: Authenticator, token: str):
+    return authenticator.authenticate(f"Bearer {token}")
+
+
+def test_a_token_is_its_principal(authenticator, issuer, ledger):
+    """Its rights are over the units that have their codes today; the second time it is remembered."""
+    token = issuer.token("recorder:14758", "viewer:*", "recorder:14758")
+    principal = of(authenticator, token)
+
+    unit_id = ledger.tree().resolve("14758", date(2024, 12, 9)).id
+    assert ("an.nguyen", "person", "th-0042") == (principal.name, principal.kind, principal.actor)
+    assert (Grant(Role.RECORDER, unit_id), Grant(Role.VIEWER)) == principal.grants
+    assert principal is authenticator.known(f"Bearer {token}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"header": {"typ": "JWT"}},
+        {"header": {"typ": "application/at+JWT"}},
+        {"header": {"x5t": "abc"}},
+        {"aud": ["payroll", tokens.AUDIENCE]},
+        {"nbf": int(NOW.timestamp()) + 10},
+        {"iat": int(NOW.timestamp()) + 10},
+        {"exp": int(NOW.timestamp()) + 3600},
+        {"exp": int(NOW.timestamp()) + 1800.5},
+        {"iat": int(NOW.timestamp()) - 1809, "exp": int(NOW.timestamp()) - 9},
+        {"sub": "f81d4fae-7dec-11d0-a765-038090001234"},
+        {"more": {"nested": ['a "quoted" text', 1, None]}},
+    ],
+)
+def test_what_issuers_differ_in_is_taken(authenticator, issuer, changes):
+    """Types, audiences, clocks a little ahead or behind, ids of any digits, and claims that nobody here knows."""
+    assert of(authenticator, issuer.token("viewer:38", **changes)).grants
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_faulty_token_is_refused(authenticator, issuer, caplog, name):
+    """With the code that the client branches on, and nothing of the token in sentence or log."""
+    code, make = FAULTS[name]
+    token = make(issuer, ["recorder:14758"])
+    caplog.set_level(logging.DEBUG)
+
+    with pytest.raises(TokenError) as refused:
+        of(authenticator, token)
+    assert code == refused.value.code
+    assert None is authenticator.known(f"Bearer {token[:7_000]}")
+    told = str(refused.value) + caplog.text
+    for part in re.split(r"[._]", token):
+        assert len(part) < 8 or part not in told
+    assert "038090001234" not in told
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_faulty_header_is_refused(authenticator, issuer, name):
+    code, make = HEADERS[name]
+    with pytest.raises(TokenError) as refused:
+        authenticator.authenticate(make(issuer.token("viewer:38")))
+    assert code == refused.value.code
+
+
+def test_a_remembered_token_ends_at_its_hour(authenticator, issuer, clock):
+    token = issuer.token("viewer:38", exp=int(NOW.timestamp()) + 20)
+    of(authenticator, token)
+    clock.now = NOW + timedelta(seconds=29)
+    assert authenticator.known(f"Bearer {token}")
+    clock.now = NOW + timedelta(seconds=30)
+    assert None is authenticator.known(f"Bearer {token}")
+    with pytest.raises(TokenExpiredError):
+        of(authenticator, token)
+
+
+def test_a_token_without_rights_is_somebody_who_may_nothing(authenticator, issuer):
+    principal = of(authenticator, issuer.token(ledger_rights=None, staff_code=None))
+    assert () == principal.grants
+
+
+def test_who_reports_for_others_says_so(authenticator, issuer):
+    """A staff code that is absent may have been forgotten; ``*`` was not."""
+    assert "" == of(authenticator, issuer.token("recorder:14758", staff_code="*")).actor
+    with pytest.raises(TokenInvalidError, match="has no staff code"):
+        of(authenticator, issuer.token("operator:*", staff_code=None))
+
+
+def test_a_unit_is_meant_as_of_today(authenticator, issuer, clock):
+    token = issuer.token("viewer:14758")
+    assert of(authenticator, token).grants
+    clock.now = NOW - timedelta(days=365 * 5)
+    with pytest.raises(TokenInvalidError, match="14758 was not valid on 2019"):
+        of(authenticator, issuer.token("viewer:14758"))
+
+
+def test_names_of_claims_are_settings(ledger, issuer, tmp_path):
+    settings = issuer.settings(tmp_path, rights_claim="https://police.test/rights", staff_claim="officer")
+    token = issuer.token(**{"https://police.test/rights": ["recorder:14758"], "officer": "th-7"})
+    principal = of(Authenticator(ledger, settings), token)
+    assert ([Role.RECORDER], "th-7") == ([grant.role for grant in principal.grants], principal.actor)
+
+
+def test_a_lifetime_is_a_setting(ledger, issuer, tmp_path):
+    authenticator = Authenticator(ledger, issuer.settings(tmp_path, lifetime_seconds_max=60))
+    now = int(issuer.now())
+    assert of(authenticator, issuer.token("viewer:38", exp=now + 60))
+    with pytest.raises(TokenInvalidError, match="at most 60 s"):
+        of(authenticator, issuer.token("viewer:38", exp=now + 61))
+
+
+def test_without_an_issuer_no_token_is_taken(ledger, issuer):
+    with pytest.raises(TokenInvalidError, match="no issuer is set"):
+        of(Authenticator(ledger, TokenSettings()), issuer.token("viewer:38"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"issuer": "https://a"},
+        {"audience": "a"},
+        {"jwks": Path("a")},
+        {"issuer": "https://a", "audience": ""},
+    ],
+)
+def test_an_issuer_and_an_audience_are_set_together(settings):
+    """Else tokens for other services would be taken."""
+    with pytest.raises(ValueError, match="LEDGER_AUDIENCE"):
+        TokenSettings(**settings)
