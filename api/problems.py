@@ -19,6 +19,7 @@ from api.imports import ImportBusyError
 from api.parameters import public_names
 from ledger import LedgerError, UnavailableError
 from ledger.errors import (
+    AccessError,
     BatchTooLargeError,
     ClockBehindError,
     ContentionError,
@@ -53,6 +54,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     BatchTooLargeError: (413, "Too much at once"),
     ContentTypeError: (415, "The body is of no type that is taken here"),
     InputError: (400, "The report is malformed"),
+    AccessError: (403, "Not permitted"),
     UnitError: (422, "The unit does not allow it"),
     TargetsRefusedError: (422, "The targets do not fit"),
     ReportNameTakenError: (409, "The name is that of another report"),
@@ -80,6 +82,7 @@ _HTTP = {
 MEANINGS = {
     400: "The request or the report is malformed.",
     401: "There is no token, or none that is taken.",
+    403: "None of the roles of whoever asks permits it, or none over the unit that it is about.",
     404: "There is no such citizen or dossier.",
     409: "The dossier is not in the state for it, or the key was used for another report.",
     413: "The body is too large, or holds too many reports.",

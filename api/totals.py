@@ -45,7 +45,7 @@ async def read_aside(answer: Callable[[], A]) -> A:
     return await asyncio.get_running_loop().run_in_executor(_readers, answer)
 
 
-def flat(answer: TotalsAnswer, bys: Sequence[By]) -> tuple[list[str], list[list[Any]], dict[str, int]]:
+def flat(answer: TotalsAnswer, bys: Sequence[By]) -> tuple[list[str], list[list[Any]], dict[str, int | None]]:
     """Return an answer as a table: its columns, its rows, and the sums of those columns that have one."""
     counted = [dict(row) for row in answer.rows]
     total = dict(answer.sum)

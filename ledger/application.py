@@ -1,9 +1,12 @@
 """The ledger: the only way to record anything."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,8 +17,11 @@ import uuid_utils.compat
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger import database as databases
-from ledger.access import Keys, Role
+from ledger.access import LOCAL, Grant, Keys, Principal, Reach, Right, Role
+from ledger.access.asking import WORDS, check_everything, check_right, check_unit, is_masked, told_parts
+from ledger.access.keeping import check_targets, check_units
 from ledger.access.keys import Key
+from ledger.access.reporting import reaches_dossier, reports_anything
 from ledger.business_time import business_day
 from ledger.checks import check, check_citizen, check_text
 from ledger.commands import AnyCommand
@@ -30,11 +36,12 @@ from ledger.errors import (
     InputError,
     KeyFileWrongError,
     LedgerError,
+    NotPermittedError,
     NotRecordedError,
     NotUtf8Error,
     ReportUnknownError,
 )
-from ledger.events import Recorded, topic_of
+from ledger.events import Recorded, dossier_event, topic_of
 from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.frozen_reports import FrozenReport, check_report, decide_freeze
 from ledger.history import DossierState, History, read_history, state_of
@@ -93,6 +100,8 @@ SETTLED_SECONDS = 10
 """Nobody records for so long: what is known as of a time before that stays so."""
 _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
+_NO_DOSSIER = UUID(int=0)
+
 ATTEMPTS_MAX = 50
 """How often a batch is decided again because others wrote its dossiers, or the units, first."""
 
@@ -150,6 +159,8 @@ class Opening(msgspec.Struct, frozen=True):
     schema: str
     key_file: Path | None
     policy: Policy = DEFAULT_POLICY
+    principal: Principal = LOCAL
+    """For whom it does what is asked of it, where nobody else is named."""
 
     def __repr__(self) -> str:
         # The default would print the URL, which may hold a password.
@@ -176,6 +187,7 @@ class Ledger:
         now: Callable[[], datetime] = utc_now,
         new_id: Callable[[], UUID] = uuid_utils.compat.uuid7,
         opening: Opening | None = None,
+        principal: Principal = LOCAL,
     ) -> None:
         """Connect nothing yet; ``open_ledger`` checks the database and the key file first.
 
@@ -185,9 +197,12 @@ class Ledger:
             new_id: Ids of new dossiers and units. Time-ordered ones keep an index's hot end
                 small: random ids cost 30 % of the speed at six million events.
             opening: How ``open_ledger`` opened it.
+            principal: For whom it does what is asked of it, where nobody else is named.
         """
         self.database = database
         self.policy = policy
+        self.principal = principal
+        """For whom it does what is asked of it, where nobody else is named."""
         self.opening = opening
         """How another process can open it; None for one that was given its parts by hand, a clock say."""
         self.recorder = LedgerRecorder(LedgerDatastore(database.as_writer(), schema=database.schema))
@@ -196,6 +211,7 @@ class Ledger:
         self._now = now
         self._new_id = new_id
         self._tree = UnitTree()
+        self._reach = Reach(self._tree)
         self._tree_lock = threading.Lock()
         self._targets = Targets()
         self._key_ring = KeyRing(self.recorder, self.tree, policy.key_days_max)
@@ -225,14 +241,40 @@ class Ledger:
                     "would get a second dossier; name the right one with LEDGER_KEY_FILE or --key-file"
                 )
 
-    def record(self, command: AnyCommand) -> Receipt:
+    def asking(self, by: Principal | None, *rights: Right) -> Principal:
+        """Return for whom something is asked: *by*, or the ledger's own principal where that is None.
+
+        Raises:
+            NotPermittedError: They hold none of the rights over any part of the tree.
+        """
+        found = self.principal if by is None else by
+        check_right(found, *rights)
+        return found
+
+    def check_asked(
+        self, by: Principal, right: Right, unit: Unit | None, day: date, tree: UnitTree | None = None
+    ) -> None:
+        """Raise NotPermittedError unless somebody holds a right over a unit of a day's tree; None: the whole ledger."""
+        check_unit(by, right, self.reach(tree or self.tree()), unit, day)
+
+    def reach(self, tree: UnitTree) -> Reach:
+        """Return what counts under which units, by a version of the tree."""
+        known = self._reach
+        if known.tree is not tree:
+            self._reach = known = Reach(tree)
+        return known
+
+    def record(self, command: AnyCommand, *, by: Principal | None = None) -> Receipt:
         """Record one report and return its receipt once it is durable.
+
+        Args:
+            by: Who reports it; the ledger's own principal if absent.
 
         Raises:
             LedgerError: Refused; nothing was recorded.
             UnavailableError: Not known whether it was recorded; send it again with the same key.
         """
-        [outcome] = self.record_many([command])
+        [outcome] = self.record_many([command], by=by)
         if isinstance(outcome, Refusal):
             raise outcome.error
         return outcome
@@ -244,6 +286,7 @@ class Ledger:
         atomic: bool = False,
         dry_run: bool = False,
         spoilt: bool = False,
+        by: Principal | Sequence[Principal] | None = None,
     ) -> list[Receipt | Refusal]:
         """Record reports in one commit; return a receipt or a refusal for each, in their order.
 
@@ -255,6 +298,8 @@ class Ledger:
             dry_run: Decide and answer, but record nothing; receipts of reports that would
                 be recorded have position 0.
             spoilt: Of an atomic batch something was refused already, before it got here.
+            by: Who reports: one principal for all, or for each report its own; the ledger's own if absent. What they
+                may not report is refused: ``not_permitted``.
 
         Raises:
             UnavailableError: Not known whether anything was recorded; repeat all of it.
@@ -262,13 +307,15 @@ class Ledger:
         now = self._now()
         outcomes: dict[int, Receipt | Refusal] = {}
         wishes = []
+        reporters = _reporters(self.principal if by is None else by, len(commands))
         for index, command in enumerate(commands):
             try:
                 check(command, now=now, reasons=self.policy.reasons)
             except LedgerError as refusal:
                 outcomes[index] = Refusal(refusal)
             else:
-                wishes.append(Wish(index, command, self._identities.lookup(command.citizen)))
+                lookup = self._identities.lookup(command.citizen)
+                wishes.append(Wish(index, command, lookup, reporters[index]))
         with translated():
             self._record(wishes, outcomes, now, atomic=atomic, dry_run=dry_run or spoilt)
         if atomic and (spoilt or any(isinstance(outcome, Refusal) for outcome in outcomes.values())):
@@ -284,7 +331,7 @@ class Ledger:
         atomic: bool,
         dry_run: bool,
     ) -> None:
-        desk = Desk(wishes, self._identities, self.policy, self._new_id)
+        desk = Desk(wishes, self._identities, self.policy, self._new_id, self.reach)
         # Nothing compares the tree of a dry run with the log's, as append does.
         tree = self.tree() if dry_run else self._tree
         desk.load(self.recorder.read_batch(desk.files))
@@ -314,23 +361,40 @@ class Ledger:
             f"others kept writing the same dossiers or units first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
 
-    def find(self, citizen: str) -> UUID:
+    def find(self, citizen: str, *, by: Principal | None = None) -> UUID:
         """Return the dossier of a citizen, given by the 12-digit number.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not read it. Whoever may read only some dossiers is told no more of one that
+                there is not.
             CitizenInvalidError: Not 12 digits.
             CitizenUnknownError: The ledger has no dossier of that citizen.
         """
+        by = self.asking(by, Right.HISTORY)
         check_citizen(citizen)
         with translated():
             dossier_id = self.recorder.find(self._identities.lookup(citizen))
+        if None not in by.parts(Right.HISTORY):
+            self._entries(dossier_id or _NO_DOSSIER, by, Right.HISTORY)
         if dossier_id is None:
             raise CitizenUnknownError
         return dossier_id
 
-    def dossier(self, dossier_id: UUID) -> DossierState:
-        """Return where each level of a dossier stands. Raise DossierUnknownError if there is none."""
-        return state_of(dossier_id, self._entries(dossier_id), self.tree())
+    def dossier(self, dossier_id: UUID, *, by: Principal | None = None) -> DossierState:
+        """Return where each level of a dossier stands.
+
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: As ``find`` does.
+            DossierUnknownError: There is none.
+        """
+        by = self.asking(by, Right.HISTORY)
+        return state_of(dossier_id, self._entries(dossier_id, by, Right.HISTORY), self.tree())
 
     def history(
         self,
@@ -339,6 +403,7 @@ class Ledger:
         dossier_id: UUID | None = None,
         after: int = 0,
         limit: int | None = None,
+        by: Principal | None = None,
     ) -> History:
         """Return one dossier's audit trail: every event, oldest first, and where the levels stand.
 
@@ -347,16 +412,19 @@ class Ledger:
             dossier_id: the dossier's id.
             after: Only events with greater versions.
             limit: At most so many of them.
+            by: Who asks; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: As ``find`` does.
             NotFoundError: No such citizen or dossier.
             CitizenInvalidError: Not 12 digits.
         """
         if (citizen is None) == (dossier_id is None):
             raise TypeError("name a citizen or a dossier_id, one of them")
-        found = self.find(citizen) if citizen is not None else dossier_id
+        by = self.asking(by, Right.HISTORY)
+        found = self.find(citizen, by=by) if citizen is not None else dossier_id
         assert found is not None
-        entries = self._entries(found)
+        entries = self._entries(found, by, Right.HISTORY)
         with translated():
             key = self.recorder.key_of(found)
         return read_history(
@@ -368,10 +436,19 @@ class Ledger:
             limit=limit,
         )
 
-    def _entries(self, dossier_id: UUID) -> list[Recorded]:
+    def _entries(self, dossier_id: UUID, by: Principal, right: Right) -> list[Recorded]:
+        """Return all of a dossier to whoever holds a right over a unit at which something of it counts today."""
         with translated():
             nobody = dossier_id in (UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM, KEYS_STREAM)
             entries = [] if nobody else self.recorder.read_stream(dossier_id)
+        if None not in by.parts(right):
+            tree, today = self.tree(), self.today()
+            events = [dossier_event(entry) for entry in entries]
+            if not reaches_dossier(by, right, events, today, self.reach(tree)):
+                raise NotPermittedError(
+                    f"you may {WORDS[right]} of {told_parts(by, right, tree, today)}: no such dossier has anything that "
+                    "counts there"
+                )
         if not entries:
             raise DossierUnknownError(dossier_id)
         return entries
@@ -416,14 +493,25 @@ class Ledger:
                     unknown = middle
         return known
 
-    def read(self, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
+    def read(self, *, after: int = 0, limit: int = 1000, by: Principal | None = None) -> list[Recorded]:
         """Return the log in order: at most *limit* events with positions greater than *after*.
 
         Positions have no gaps and never appear out of order, so a reader that asks
         with the last position it saw misses nothing.
+
+        Args:
+            by: Who reads; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: They may not follow the whole ledger.
         """
+        self.check_following(by)
         with translated():
             return self.recorder.read(after=after, limit=limit)
+
+    def check_following(self, by: Principal | None) -> None:
+        """Raise NotPermittedError unless somebody, or the ledger's own principal, may read the whole log."""
+        check_everything(self.asking(by, Right.FOLLOW), Right.FOLLOW, self._tree, self.today())
 
     def tree(self) -> UnitTree:
         """Return all units as the ledger has them now."""
@@ -438,16 +526,23 @@ class Ledger:
             self._tree = max(self._tree, grown, key=_version)
             return self._tree
 
-    def units(self, *, on: date | None = None, under: str | None = None) -> list[Unit]:
+    def units(
+        self, *, on: date | None = None, under: str | None = None, by: Principal | None = None
+    ) -> list[Unit]:
         """Return the units valid on a day, parents before children.
+
+        Units are no secret: whoever may see any totals may see all units.
 
         Args:
             on: A business day (Asia/Ho_Chi_Minh); today if absent.
             under: The code of a unit: it and everything under it.
+            by: Who asks; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may see no totals at all.
             UnitError: *under* is no code, or was not valid on the day.
         """
+        self.asking(by, Right.TOTALS)
         day = on or self.today()
         return self.tree().on(day, under=under)
 
@@ -460,7 +555,13 @@ class Ledger:
         return business_day(self._now())
 
     def load_units(
-        self, source: str | Path, *, valid_from: date, decree: str | None = None, actor: str = "local"
+        self,
+        source: str | Path,
+        *,
+        valid_from: date,
+        decree: str | None = None,
+        actor: str = "local",
+        by: Principal | None = None,
     ) -> UnitsLoaded:
         """Open the units of a CSV file (code,name,level,parent_code); all of them or none.
 
@@ -471,11 +572,14 @@ class Ledger:
                 (``units_2024.csv``, ``units_2025-01-01.csv``, ``units_2025.csv``: Thanh Hoá).
             valid_from: First business day on which the units are valid.
             decree: The legal basis.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not change all that it touches; nothing was opened.
             InputError: The file cannot be read; names every offending line.
             UnitDiffersError: A code is open as something else; nothing was opened.
         """
+        keeper = self.asking(by, Right.KEEP)
         if decree is not None:
             check_text("decree", decree)
         rows = read_units(_read_text(source))
@@ -484,27 +588,34 @@ class Ledger:
             opened = decide_open(
                 tree, rows, valid_from=valid_from, decree=decree, actor=actor, new_id=self._new_id
             )
+            check_units(keeper, opened, self.reach(tree))
             fit(tree, [("", event) for event in opened])
             return opened
 
         opened, position = self._record_units(decide)
         return UnitsLoaded(len(opened), len(rows) - len(opened), position)
 
-    def change_units(self, command: AnyUnitsCommand, *, dry_run: bool = False) -> UnitsChanged:
+    def change_units(
+        self, command: AnyUnitsCommand, *, dry_run: bool = False, by: Principal | None = None
+    ) -> UnitsChanged:
         """Change the tree of units: all of it or nothing, in one commit.
 
         Args:
             dry_run: Decide and tell, but record nothing.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not change all that it touches.
             UnitError: Refused; names everything that is wrong.
             FieldInvalidError: The command lacks something.
             UnavailableError: Not known whether it was recorded; ``tree().reorganisations`` tells.
         """
         plans: list[Plan] = []
+        keeper = self.asking(by, Right.KEEP)
 
         def decide(tree: UnitTree) -> Sequence[UnitEvent]:
             plans.append(decide_units(tree, command, new_id=self._new_id))
+            check_units(keeper, plans[-1].events, self.reach(tree))
             return () if dry_run else plans[-1].events
 
         _, position = self._record_units(decide)
@@ -519,6 +630,7 @@ class Ledger:
         decree: str,
         actor: str = "local",
         dry_run: bool = False,
+        by: Principal | None = None,
     ) -> UnitsChanged:
         """Replace the tree of the day before by that of a file; as ``change_units`` does, with its errors.
 
@@ -531,6 +643,7 @@ class Ledger:
         Raises:
             InputError: A file cannot be read; names every offending line of both.
         """
+        keeper = self.asking(by, Right.KEEP)
         faults: list[str] = []
         rows: list[UnitRow] | None = _read_rows("tree", tree, read_unit_rows, faults)
         merges: list[MergeRow] | None = _read_rows("map", map, read_merge_rows, faults)
@@ -539,7 +652,7 @@ class Ledger:
         command = Reorganise(
             effective=effective, decree=decree, actor=actor, tree=tuple(rows), merges=tuple(merges)
         )
-        return self.change_units(command, dry_run=dry_run)
+        return self.change_units(command, dry_run=dry_run, by=keeper)
 
     def _record_units(self, decide: Callable[[UnitTree], Sequence[E]]) -> tuple[Sequence[E], int]:
         """Record what is decided on the newest tree; return it, and the position of the units' last event."""
@@ -576,6 +689,20 @@ class Ledger:
                 self._targets = grown
         return self._targets if at is None else self._targets.at(at)
 
+    def reports_for(self, by: Principal | None) -> list[FrozenReport]:
+        """Return the frozen reports about units whose totals somebody, or the ledger's own principal, may see.
+
+        Raises:
+            NotPermittedError: They may see no totals at all.
+        """
+        reader = self.asking(by, Right.TOTALS)
+        found = []
+        for frozen in self.frozen_reports():
+            with suppress(NotPermittedError):
+                self.check_report_asked(reader, Right.TOTALS, frozen.report)
+                found.append(frozen)
+        return found
+
     def frozen_reports(self) -> list[FrozenReport]:
         """Return every report that was frozen, in that order."""
         with translated():
@@ -593,18 +720,26 @@ class Ledger:
                 return found
         raise ReportUnknownError(name)
 
-    def record_frozen(self, report: ReportFrozen) -> tuple[FrozenReport, bool]:
+    def record_frozen(
+        self, report: ReportFrozen, *, by: Principal | None = None
+    ) -> tuple[FrozenReport, bool]:
         """Record that a report was frozen; return it, and whether it is new: the same again records nothing.
 
         ``projections.freeze_report`` makes it; nothing here looks whether its hash is that of the totals.
 
+        Args:
+            by: Who does it; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not freeze reports of its unit.
             InputError: It cannot be called so, or has a position that the ledger does not have.
             ReportNameTakenError: Another one has the name.
             UnavailableError: Not known whether it was recorded; repeat it.
         """
+        keeper = self.asking(by, Right.KEEP)
         check_report(report.name, report.title, report.actor)
         self.at(position=report.position)
+        self.check_report_asked(keeper, Right.KEEP, report)
         for _ in range(ATTEMPTS_MAX):
             known = self.frozen_reports()
             same = decide_freeze(known, report)
@@ -632,6 +767,7 @@ class Ledger:
         name: str = "",
         days: int = DAYS,
         actor: str = "local",
+        by: Principal | None = None,
     ) -> KeyMade:
         """Make an API key, for a machine; return it with its text, which nothing tells a second time.
 
@@ -641,22 +777,56 @@ class Ledger:
                 is kept as the unit's id, so a later reorganisation gives the key no other unit.
             name: What it is for; one line.
             days: After so many it is no longer taken; at most what the policy allows.
+            by: Who makes it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They do not operate that part of the ledger.
             InputError: There is no role; a text cannot be one; it would last too long.
             UnitError: No unit has the code today.
             UnavailableError: Not known whether it was recorded; if so, nobody has its text.
         """
+        operator, tree, today = self.asking(by, Right.OPERATE), self.tree(), self.today()
+        scope = None if unit is None else tree.resolve(unit, today)
+        self.check_asked(operator, Right.OPERATE, scope, today, tree)
         return self._key_ring.create(roles, unit=unit, name=name, days=days, actor=actor, now=self._now())
 
-    def revoke_key(self, key_id: str, *, actor: str = "local") -> tuple[Key, bool]:
+    def revoke_key(
+        self, key_id: str, *, actor: str = "local", by: Principal | None = None
+    ) -> tuple[Key, bool]:
         """Revoke an API key; return it, and whether that is new: once more records nothing.
 
+        Args:
+            by: Who revokes it; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They do not operate all that the key gives a role over.
             ApiKeyUnknownError: There is no such key.
             UnavailableError: Not known whether it was recorded; repeat it.
         """
+        operator, today = self.asking(by, Right.OPERATE), self.today()
+        if None not in operator.parts(Right.OPERATE):
+            key, tree = self.keys().by_id.get(key_id), self.tree()
+            for grant in key.principal.grants if key else (Grant(Role.OPERATOR),):
+                called = None if grant.unit_id is None else tree.called(grant.unit_id, today)
+                self.check_asked(operator, Right.OPERATE, called, today, tree)
         return self._key_ring.revoke(key_id, actor=actor)
+
+    def check_report_asked(self, by: Principal, right: Right, report: ReportFrozen) -> bool:
+        """Check that somebody holds a right over the unit that a report is about; return whether small counts are masked for them.
+
+        Raises:
+            NotPermittedError: Somebody does not hold a right over that unit, on the day of the report.
+            UnitError: It is no unit of that day.
+        """
+        tree = self.tree()
+        known = bisect_right(tree.entries, report.position, key=itemgetter(0))
+        if known < tree.version:
+            tree = grow(UnitTree(), tree.entries[:known])
+        asked = report.definition
+        day = asked.to_day if asked.hierarchy == "then" else date.fromisoformat(asked.hierarchy)
+        unit = None if asked.unit is None else tree.resolve(asked.unit, day)
+        self.check_asked(by, right, unit, day, tree)
+        return is_masked(by, frozenset() if unit is None else self.reach(tree).above(unit.id, day))
 
     def set_denominators(
         self,
@@ -667,6 +837,7 @@ class Ledger:
         source: str,
         actor: str = "local",
         dry_run: bool = False,
+        by: Principal | None = None,
     ) -> TargetsRecorded:
         """Say how many people of one kind units have from a day on; all of it or nothing.
 
@@ -679,11 +850,14 @@ class Ledger:
             from_day: First business day (Asia/Ho_Chi_Minh) for which it holds. Codes are of that day.
             source: Who says so.
             dry_run: Decide and tell, but record nothing.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not set targets of all those units.
             InputError: The file, or one of the texts, cannot be read.
             TargetsRefusedError: Names every offending line.
         """
+        keeper = self.asking(by, Right.KEEP)
         rows, faults = _rows(file, read_denominators)
 
         def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
@@ -692,7 +866,7 @@ class Ledger:
             )
 
         lacking = tuple(row.unit for row in rows if row.value is None)
-        return self._record_targets(decide, len(rows), lacking, dry_run=dry_run)
+        return self._record_targets(decide, len(rows), lacking, keeper, dry_run=dry_run)
 
     def set_targets(
         self,
@@ -703,6 +877,7 @@ class Ledger:
         actor: str = "local",
         replace: bool = False,
         dry_run: bool = False,
+        by: Principal | None = None,
     ) -> TargetsRecorded:
         """Set targets of units; all of them or none. The same again changes nothing.
 
@@ -714,11 +889,14 @@ class Ledger:
             replace: Withdraw, in the same commit, what this issuer has set for the same units, measures, levels and
                 times; without it, that refuses the file.
             dry_run: Decide and tell, but record nothing.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not set targets of all those units.
             InputError: The file, or one of the texts, cannot be read.
             TargetsRefusedError: Names every offending line.
         """
+        keeper = self.asking(by, Right.KEEP)
         rows, faults = _rows(file, read_targets)
 
         def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
@@ -734,40 +912,48 @@ class Ledger:
                 replace=replace,
             )
 
-        return self._record_targets(decide, len(rows), (), dry_run=dry_run)
+        return self._record_targets(decide, len(rows), (), keeper, dry_run=dry_run)
 
     def cascade_target(
         self,
         unit: str,
         *,
         to_level: str,
-        by: str,
+        denominator: str,
         issuer: str,
         parts_issuer: str | None = None,
         target_id: UUID | None = None,
         basis: str = "",
         actor: str = "local",
         dry_run: bool = False,
+        by: Principal | None = None,
     ) -> tuple[Cascade, TargetsRecorded]:
         """Split a unit's target over the units below it, in proportion to a denominator; the parts add up to it.
 
         Args:
             unit: Its code on the target's first day.
             to_level: commune, say.
-            by: The name of the denominator. Units of which it is not available get no part, and are told.
+            denominator: Its name. Units of which it is not available get no part, and are told.
             issuer: Whose target it is.
             parts_issuer: Whose the parts are; the same if absent.
             target_id: Which target, where the issuer has set several.
             dry_run: Decide and tell, but record nothing.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not set targets of the unit.
             InputError: One of the texts cannot be one.
             TargetsRefusedError: There is no such target, nothing to split it by, or a part's unit has a target already.
         """
         cascades: list[Cascade] = []
+        keeper = self.asking(by, Right.KEEP)
 
         def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
-            found = cascade(tree, targets, unit, to_level=to_level, by=by, issuer=issuer, target_id=target_id)
+            found = cascade(
+                tree, targets, unit, to_level=to_level, by=denominator, issuer=issuer, target_id=target_id
+            )
+            day = found.target.from_day
+            self.check_asked(keeper, Right.KEEP, tree.called(found.target.unit_id, day), day, tree)
             cascades.append(found)
             return decide_targets(
                 tree,
@@ -780,7 +966,7 @@ class Ledger:
                 part_of=found.target.id,
             )
 
-        recorded = self._record_targets(decide, 0, (), dry_run=dry_run)
+        recorded = self._record_targets(decide, 0, (), keeper, dry_run=dry_run)
         found = cascades[-1]
         return found, msgspec.structs.replace(
             recorded,
@@ -796,14 +982,17 @@ class Ledger:
         parts: bool = False,
         actor: str = "local",
         dry_run: bool = False,
+        by: Principal | None = None,
     ) -> TargetsRecorded:
         """Take targets back, all of them or none.
 
         Args:
             parts: Take back what was cascaded from them as well.
             dry_run: Decide and tell, but record nothing.
+            by: Who does it; the ledger's own principal if absent.
 
         Raises:
+            NotPermittedError: They may not set targets of all those units.
             InputError: There is no reason.
             TargetsRefusedError: Names every id that is none, or was taken back before.
         """
@@ -811,13 +1000,15 @@ class Ledger:
         def decide(_tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:
             return decide_withdrawal(targets, ids, reason=reason, actor=actor, parts=parts)
 
-        return self._record_targets(decide, 0, (), dry_run=dry_run)
+        keeper = self.asking(by, Right.KEEP)
+        return self._record_targets(decide, 0, (), keeper, dry_run=dry_run)
 
     def _record_targets(
         self,
         decide: Callable[[UnitTree, Targets], Sequence[TargetEvent]],
         rows: int,
         lacking: tuple[str, ...],
+        keeper: Principal,
         *,
         dry_run: bool,
     ) -> TargetsRecorded:
@@ -825,6 +1016,7 @@ class Ledger:
         for _ in range(ATTEMPTS_MAX):
             tree, targets = self.tree(), self.targets()
             events = decide(tree, targets)
+            check_targets(keeper, events, targets, self.reach(tree))
             withdrawn = sum(isinstance(event, TargetWithdrawn) for event in events)
             told = TargetsRecorded(
                 len(events), withdrawn, max(0, rows - len(events) + withdrawn), lacking, position=0
@@ -844,6 +1036,16 @@ class Ledger:
         raise ContentionError(
             f"others kept setting targets, or changing units, first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
+
+
+def _reporters(by: Principal | Sequence[Principal], reports: int) -> Sequence[Principal | None]:
+    """Return for each report who has to be asked for the right to it; None: somebody who may report anything."""
+    if isinstance(by, Principal):
+        return [None if reports_anything(by) else by] * reports
+    assert len(by) == reports, "one for each report"
+    # Most are of few principals, whose roles are looked at once.
+    free = {id(one): reports_anything(one) for one in by}
+    return [None if free[id(one)] else one for one in by]
 
 
 def _refuse_rest(outcomes: dict[int, Receipt | Refusal]) -> None:
@@ -931,6 +1133,8 @@ def open_ledger(
     key_file: Path | None = None,
     reasons_file: Path | None = None,
     four_eyes: bool = False,
+    small_counts: int = 5,
+    principal: Principal = LOCAL,
     now: Callable[[], datetime] = utc_now,
 ) -> Ledger:
     """Open a ledger; use it in a ``with``.
@@ -947,6 +1151,9 @@ def open_ledger(
         reasons_file: The reasons that reports may name, in place of the package's (``ledger/data/reasons.csv``).
         four_eyes: Whether corrections count only once another officer has confirmed them. Corrections that wait
             from before go on waiting, whatever it is.
+        small_counts: Counts below it, but 0, are masked where the public sees them.
+        principal: For whom it does what is asked of it, where nobody else is named: whoever has the database and the
+            key file may do everything.
         now: The clock that says what is in the future.
 
     Raises:
@@ -955,10 +1162,10 @@ def open_ledger(
         InputError: The list of reasons cannot be read.
         ValueError: *url* or *schema* is malformed.
     """
-    policy = Policy(reasons=read_reasons(reasons_file), four_eyes=four_eyes)
+    policy = Policy(reasons=read_reasons(reasons_file), four_eyes=four_eyes, small_counts=small_counts)
     # Wherever the program goes from here, and the processes that it starts, these stay what they are.
     home = (home or default_home()).absolute()
-    return _open(Opening(url, home, schema, key_file and key_file.absolute(), policy), now)
+    return _open(Opening(url, home, schema, key_file and key_file.absolute(), policy, principal), now)
 
 
 def _open(opening: Opening, now: Callable[[], datetime]) -> Ledger:
@@ -976,6 +1183,7 @@ def _open(opening: Opening, now: Callable[[], datetime]) -> Ledger:
         policy=opening.policy,
         now=now,
         opening=opening if now is utc_now else None,
+        principal=opening.principal,
     )
     try:
         ledger.check_key(key_path)

@@ -52,6 +52,9 @@ LedgerError                     refused; nothing was recorded for it
 │       ├── NothingChangesError         nothing_changes
 │       ├── NothingToConfirmError       nothing_to_confirm
 │       └── SameOfficerError            same_officer
+├── AccessError                 who asks may not do it
+│   ├── NotPermittedError           not_permitted
+│   └── NotYourselfError            not_yourself
 ├── TargetsRefusedError         targets_refused
 ├── ReportNameTakenError        report_name_taken
 ├── KeyConflictError            key_conflict
@@ -298,6 +301,28 @@ class AlreadyWithdrawnError(UnitError):
         super().__init__(f"the reorganisation {reorganisation} was withdrawn at position {position} already")
         self.reorganisation = reorganisation
         self.position = position
+
+
+class AccessError(LedgerError):
+    """Whoever asks may not have it done. Nothing is told of what there is."""
+
+    code = "access"
+
+
+class NotPermittedError(AccessError):
+    """No role of whoever asks gives the right to it, or none over the unit that it is about."""
+
+    code = "not_permitted"
+
+
+class NotYourselfError(AccessError):
+    """An officer may report only what they have done themselves."""
+
+    code = "not_yourself"
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(f"you report as {actor}: name {actor} as the actor; others report for themselves")
+        self.actor = actor
 
 
 class TargetsRefusedError(LedgerError):

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.access import Principal, Reach
+from ledger.access.reporting import check_report
 from ledger.business_time import business_day
 from ledger.commands import Allocate, AnyCommand, Lock
 from ledger.decisions import Placing, decide, differences, unit_at
@@ -17,6 +19,7 @@ from ledger.errors import (
     KeyConflictError,
     LedgerError,
     NothingChangesError,
+    NotPermittedError,
     NotSplitError,
     StateError,
     UnitError,
@@ -67,9 +70,13 @@ class Policy(msgspec.Struct, frozen=True):
     """Whether a correction counts only once another officer has confirmed it."""
     key_days_max: int = 365
     """How many days an API key may last."""
+    small_counts: int = 5
+    """Counts below it, but 0, are masked where the public sees them."""
 
 
 DEFAULT_POLICY = Policy()
+MENDABLE = (StateError, NotPermittedError)
+"""Refusals that another report of the same dossier may mend: where it was collected decides who may approve it."""
 
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +85,8 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     index: int
     command: AnyCommand
     lookup: bytes
+    by: Principal | None = None
+    """Who reports it, and has to be asked for the right; None: somebody who may report anything."""
 
 
 class File:
@@ -113,11 +122,17 @@ class Desk:
     """Decides a batch of wishes against a tree of units."""
 
     def __init__(
-        self, wishes: Iterable[Wish], identities: Identities, policy: Policy, new_id: Callable[[], UUID]
+        self,
+        wishes: Iterable[Wish],
+        identities: Identities,
+        policy: Policy,
+        new_id: Callable[[], UUID],
+        reach: Callable[[UnitTree], Reach] = Reach,
     ) -> None:
         self._identities = identities
         self._policy = policy
         self._new_id = new_id
+        self._reach = reach
         self.files: dict[bytes, File] = {}
         for wish in wishes:
             file = self.files.get(wish.lookup)
@@ -152,7 +167,7 @@ class Desk:
             waiting: list[Wish] = []
             for wish in file.wishes:
                 outcome = self._decide(file, wish, tree)
-                if isinstance(outcome, Refusal) and isinstance(outcome.error, StateError):
+                if isinstance(outcome, Refusal) and isinstance(outcome.error, MENDABLE):
                     waiting.append(wish)
                 file.outcomes[wish.index] = outcome
                 if waiting and not isinstance(outcome, Refusal):
@@ -177,6 +192,8 @@ class Desk:
     def _decide(self, file: File, wish: Wish, tree: UnitTree) -> Refusal | int:
         command = wish.command
         try:
+            if wish.by is not None:
+                check_report(wish.by, command, file.dossier, self._reach(tree))
             version = file.dossier.keys.get(command.key)
             if version is not None:
                 self._check_same(file, version, command)
@@ -281,8 +298,8 @@ class Desk:
                     yield index, Receipt(position, outcome, file.stored.id, recorded_at, duplicate)
 
 
-_ON_THE_TREE = (UnitError, NotSplitError, NothingChangesError)
-"""Refusals that another tree may mend; the last one, where it is an allocation's."""
+_ON_THE_TREE = (UnitError, NotSplitError, NothingChangesError, NotPermittedError)
+"""Refusals that another tree may mend; an allocation's, where nothing changes."""
 
 
 def _order(pair: tuple[int, *tuple[object, ...]]) -> int:

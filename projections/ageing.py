@@ -12,9 +12,11 @@ import msgspec
 from psycopg.sql import SQL
 
 from ledger import Ledger, UnitTree, sql
+from ledger.access import Principal
 from ledger.errors import FieldInvalidError
 from projections.errors import PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY
+from projections.small_counts import is_small, masked
 from projections.status import ask, wait_for
 from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.waits import NAME
@@ -59,7 +61,7 @@ class AgeingQuery(msgspec.Struct, frozen=True):
     """Last such day, included."""
 
 
-class AgeingAnswer(msgspec.Struct, frozen=True):
+class AgeingAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row for each unit and step: approval, from the collection on; activation, from the notice on, else from the approval.
 
     ``waiting`` are dossiers, per level, that wait now at the collecting unit, by how many days ago that began, in
@@ -77,6 +79,8 @@ class AgeingAnswer(msgspec.Struct, frozen=True):
     rows: list[dict[str, Any]]
     sum: list[dict[str, Any]]
     """The same for all rows together, by step."""
+    masked: bool = False
+    """Whether small counts, and what they could be had from, are null: for viewers of the public."""
 
 
 class Ageing:
@@ -87,25 +91,36 @@ class Ageing:
         self._totals = totals
 
     def read(
-        self, query: AgeingQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: AgeingQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> AgeingAnswer:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not see totals of the unit.
             FieldInvalidError: The last day is before the first.
             UnitError: The unit is no code, or is not valid today.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        reader = self._totals.asking(by)
         if query.from_day and query.to_day and query.to_day < query.from_day:
             raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
         if after is not None:
             wait_for(self._ledger, NAME, after, wait_seconds)
-        return self._totals.read_in_tree(lambda tree: self._read(query, tree))
+        return self._totals.read_in_tree(lambda tree: self._read(query, tree, reader))
 
-    def _read(self, query: AgeingQuery, tree: UnitTree) -> AgeingAnswer:
+    def _read(self, query: AgeingQuery, tree: UnitTree, reader: Principal) -> AgeingAnswer:
         today = self._totals.today()
         scope = None if query.unit is None else tree.resolve(query.unit, today)
+        least = self._totals.check_asked(reader, tree, scope, today)
         units = self._totals.rows(tree, today, today, scope, query.by)
         last = min(query.to_day or LAST_DAY, LAST_DAY)
         parameters = units.parameters | {
@@ -134,7 +149,10 @@ class Ageing:
         total = [
             {"step": step, **_measures(ages.get((None, step)), took.get((None, step)))} for step in STEPS
         ]
-        return AgeingAnswer(rows[0][0], rows[0][1], NAME, today, told, total)
+        any_masked = False
+        if least:
+            told, total, any_masked = _masked(told, total, least)
+        return AgeingAnswer(rows[0][0], rows[0][1], NAME, today, told, total, any_masked)
 
 
 def _measures(ages: Mapping[int, int] | None, took: tuple[int, int, int] | None) -> dict[str, Any]:
@@ -153,6 +171,39 @@ def _measures(ages: Mapping[int, int] | None, took: tuple[int, int, int] | None)
         "took_days_p50": None if p50 is None else round(p50 / SECONDS_A_DAY, 2),
         "took_days_p90": None if p90 is None else round(p90 / SECONDS_A_DAY, 2),
     }
+
+
+def _masked(
+    rows: list[dict[str, Any]], total: list[dict[str, Any]], least: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], bool]:
+    """Return rows and sums without small counts, and whether there were any.
+
+    The classes of a row add up to those that wait, so of a row with a small one all are masked, and all of the sum's.
+    Percentiles of few would tell when each of them began to wait.
+    """
+    classes = [name for name, _ in AGE_CLASSES]
+    told, totals, found = list(rows), [], False
+    for whole in total:
+        places = [index for index, row in enumerate(rows) if row["step"] == whole["step"]]
+        part, summed, any_masked = masked(
+            [rows[index] for index in places], whole, ("waiting", "ended"), least
+        )
+        few = False
+        for row in [*part, summed]:
+            if row["waiting"] is None or any(is_small(row[name], least) for name in classes):
+                few = True
+                row.update(dict.fromkeys(classes))
+            if row["waiting"] is None:
+                row.update(age_days_p50=None, age_days_p90=None)
+            if row["ended"] is None:
+                row.update(took_days_p50=None, took_days_p90=None)
+        if few:
+            summed.update(dict.fromkeys(classes))
+        for index, row in zip(places, part, strict=True):
+            told[index] = row
+        totals.append(summed)
+        found = found or few or any_masked
+    return told, totals, found
 
 
 def nearest_rank(numbers: Mapping[int, int], percent: int) -> int | None:

@@ -13,7 +13,8 @@ import msgspec
 from psycopg.sql import SQL
 
 from ledger import Ledger, Unit, UnitTree, sql
-from ledger.errors import FieldInvalidError
+from ledger.access import Principal, Right
+from ledger.errors import FieldInvalidError, NotPermittedError
 from ledger.units import TreeOn
 from projections.cue_rules import BY_NAME, RULES, TOGETHER_SECONDS, Rule, RuleName
 from projections.hierarchies import places
@@ -99,27 +100,48 @@ class Cues:
         self._ledger, self._totals = ledger, totals
 
     def read(
-        self, query: CueQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: CueQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> CuesAnswer:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent. Positions lead to dossiers: they take the right to see
+                which dossiers wait, and without any it takes that to see totals.
+
         Raises:
+            NotPermittedError: They may not, or not of the unit; or they are of the public.
             FieldInvalidError: A number is out of its bounds, the last day is before the first, or a threshold has no rule.
             UnitError: The unit is no code, or was not valid on the last day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        right = Right.WORKLIST if query.positions else Right.TOTALS
+        reader = self._totals.asking(by, right)
         last = query.to_day or self._totals.today()
         first = query.from_day or last - timedelta(DAYS_ASKED - 1)
         _check(query, first, last)
-        return self._totals.read_in_tree(
-            lambda tree: self._read(query, tree, first, last), after=after, wait_seconds=wait_seconds
-        )
 
-    def _read(self, query: CueQuery, tree: UnitTree, first: date, last: date) -> CuesAnswer:
+        def read(tree: UnitTree) -> CuesAnswer:
+            scope = None if query.unit is None else tree.resolve(query.unit, last)
+            self._totals.check_asked(reader, tree, scope, last, right=right)
+            if self._totals.check_asked(reader, tree, scope, last):
+                raise NotPermittedError(
+                    "cues name officers and single events: they are not told to the public"
+                )
+            return self._read(query, tree, scope, first, last)
+
+        return self._totals.read_in_tree(read, after=after, wait_seconds=wait_seconds)
+
+    def _read(
+        self, query: CueQuery, tree: UnitTree, scope: Unit | None, first: date, last: date
+    ) -> CuesAnswer:
         upto = self._totals.position()
         moment = self._ledger.at(position=upto)
-        scope = None if query.unit is None else tree.resolve(query.unit, last)
         called = _called(tree, last, scope)
         rules = [_applied(rule, query) for rule in RULES if query.rule in (None, rule.rule)]
         parameters = {

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger import Definition, FrozenReport, Ledger, ReportFrozen
+from ledger.access import Principal, Right
 from ledger.application import Moment
 from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError
@@ -26,6 +27,7 @@ from projections.totals import (
     Totals,
     TotalsAnswer,
     TotalsQuery,
+    masked_totals,
     read_hierarchy,
 )
 
@@ -51,7 +53,8 @@ class Reissue(msgspec.Struct, frozen=True):
     frozen: FrozenReport
     answer: TotalsAnswer
     document: bytes
-    """The report's bytes, whose SHA-256 was frozen: JSON as ``document_of`` makes it."""
+    """The report's bytes, whose SHA-256 was frozen: JSON as ``document_of`` makes it. Where something of it is masked, other
+    bytes, which say so."""
 
 
 def freeze_report(
@@ -63,6 +66,7 @@ def freeze_report(
     title: str = "",
     actor: str = "local",
     wait_seconds: float = WAIT_SECONDS,
+    by: Principal | None = None,
 ) -> Freezing:
     """Compute a report and record its question, its position and the hash of its bytes. The same again changes nothing.
 
@@ -71,11 +75,14 @@ def freeze_report(
         query: Its cut-off is its position or its time of knowledge, or else the head of the log at this moment.
             What is left open in it is settled as of the day (Vietnam) of the cut-off: ``now`` and today.
         wait_seconds: How long the read model may take to reach the cut-off.
+        by: Who freezes it; the ledger's own principal if absent.
 
     Raises:
+        NotPermittedError: They may not freeze reports of the unit.
         LedgerError: Refused, nothing was recorded: the name is another report's, or the question cannot be answered.
         UnavailableError: Not known whether it was recorded; repeat it, with the same cut-off.
     """
+    keeper = ledger.asking(by, Right.KEEP)
     check_report(name, title, actor)
     if query.position is not None and query.known_at is not None:
         raise FieldInvalidError("known_at", "name a position or a time, one of them")
@@ -90,32 +97,47 @@ def freeze_report(
         sha256="",
         actor=actor,
     )
-    answer = totals.read(question_of(report), wait_seconds=wait_seconds)
+    ledger.check_report_asked(keeper, Right.KEEP, report)
+    answer = totals.count(question_of(report), wait_seconds=wait_seconds)
     document = document_of(report, answer)
-    return Freezing(*ledger.record_frozen(replace(report, sha256=sha256(document).hexdigest())))
+    return Freezing(*ledger.record_frozen(replace(report, sha256=sha256(document).hexdigest()), by=keeper))
 
 
 def reissue_report(
-    ledger: Ledger, totals: Totals, name: str, *, wait_seconds: float = WAIT_SECONDS
+    ledger: Ledger,
+    totals: Totals,
+    name: str,
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+    by: Principal | None = None,
 ) -> Reissue:
     """Compute a frozen report again.
 
+    Args:
+        by: Who asks; the ledger's own principal if absent.
+
     Raises:
+        NotPermittedError: They may not see totals of the report's unit.
         ReportUnknownError: No report has the name.
         ReportDiffersError: Its bytes are not those that were frozen: somebody changed the read model, or this program
             computes another thing. Nobody should be shown it.
         ReportFormatUnknownError: It was frozen by a later version of the program.
         UnavailableError: The read model cannot answer, or has not reached the report's position.
     """
+    reader = ledger.asking(by, Right.TOTALS)
     frozen = ledger.frozen_report(name)
     report = frozen.report
+    is_public = ledger.check_report_asked(reader, Right.TOTALS, report)
     if report.format != FORMAT:
         raise ReportFormatUnknownError(name, report.format, FORMAT)
-    answer = totals.read(question_of(report), wait_seconds=wait_seconds)
+    answer = totals.count(question_of(report), wait_seconds=wait_seconds)
     document = document_of(report, answer)
     found = sha256(document).hexdigest()
     if found != report.sha256:
         raise ReportDiffersError(name, report.position, report.sha256, found)
+    if is_public:
+        answer = masked_totals(answer, ledger.policy.small_counts)
+        document = document_of(report, answer)
     return Reissue(frozen, answer, document)
 
 
@@ -160,7 +182,8 @@ def question_of(report: ReportFrozen, *, position: int | None = None) -> TotalsQ
 def document_of(report: ReportFrozen, answer: TotalsAnswer) -> bytes:
     """Return a report's bytes in format 1.
 
-    One JSON object in UTF-8 without blanks, its keys in the order below, whole numbers only, and one newline at its end.
+    One JSON object in UTF-8 without blanks, its keys in the order below, whole numbers only, and one newline at its end. What
+    is masked is null, and the last key says so.
     """
     asked = report.definition
     document: dict[str, Any] = {
@@ -190,6 +213,8 @@ def document_of(report: ReportFrozen, answer: TotalsAnswer) -> bytes:
             "to": before.to_day,
             "sum": _counts(_EVENTS, before.sum),
         }
+    if answer.masked:
+        document["masked"] = True
     return msgspec.json.encode(document) + b"\n"
 
 
@@ -206,5 +231,5 @@ def _row(asked: Definition, row: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _counts(measures: tuple[str, ...], counts: Mapping[str, int]) -> dict[str, int]:
+def _counts(measures: tuple[str, ...], counts: Mapping[str, int | None]) -> dict[str, int | None]:
     return {name: counts[name] for name in measures}

@@ -12,8 +12,10 @@ import msgspec
 from psycopg.sql import SQL
 
 from ledger import Ledger, UnitTree, sql
+from ledger.access import Principal
 from ledger.errors import FieldInvalidError
 from ledger.working_days import WORKING_DAYS, WorkingDays
+from projections.small_counts import masked
 from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.unit_totals import NAME
 
@@ -61,7 +63,7 @@ class TimeLimit(msgspec.Struct, frozen=True):
     """Whether a day was counted of which nobody has announced yet whether it is a holiday."""
 
 
-class OverdueAnswer(msgspec.Struct, frozen=True):
+class OverdueAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Dossiers, per level, that wait now at the collecting unit, and those of them that wait too long on a day.
 
     ``awaiting_approval`` and ``awaiting_activation`` are those of the totals; ``notified`` are those of the latter
@@ -81,7 +83,9 @@ class OverdueAnswer(msgspec.Struct, frozen=True):
     """Whether one of the limits is."""
     limits: list[TimeLimit]
     rows: list[dict[str, Any]]
-    sum: dict[str, int]
+    sum: dict[str, int | None]
+    masked: bool = False
+    """Whether small counts, and what they could be had from, are null: for viewers of the public."""
 
 
 class Overdue:
@@ -92,17 +96,27 @@ class Overdue:
         self._working_days = working_days
 
     def read(
-        self, query: OverdueQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: OverdueQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> OverdueAnswer:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not see totals of the unit.
             FieldInvalidError: The day is before today. What waits is known as it is now: what was overdue
                 on a day that has passed, and has been settled since, is not.
             UnitError: The unit is no code, or is not valid today.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        reader = self._totals.asking(by)
         today = self._totals.today()
         on = query.on or today
         if on < today:
@@ -111,11 +125,17 @@ class Overdue:
 
         def answer(tree: UnitTree) -> OverdueAnswer:
             scope = None if query.unit is None else tree.resolve(query.unit, today)
+            least = self._totals.check_asked(reader, tree, scope, today)
             units = self._totals.rows(tree, today, today, scope, "unit")
             parameters = _parameters(limits) | {"level": query.level} | units.parameters
             position, recorded_at, found = self._totals.ask(
                 SQL(_QUERIES["read_overdue"]).format(), parameters
             )
+            rows, summed = units.tell({bucket: counts for bucket, *counts in found}, MEASURES)
+            total: dict[str, int | None] = {**summed}
+            any_masked = False
+            if least:
+                rows, total, any_masked = masked(rows, total, MEASURES, least)
             return OverdueAnswer(
                 position,
                 recorded_at,
@@ -124,7 +144,9 @@ class Overdue:
                 on > today,
                 any(limit.provisional for limit in asked),
                 asked,
-                *units.tell({bucket: counts for bucket, *counts in found}, MEASURES),
+                rows,
+                total,
+                any_masked,
             )
 
         asked = [limit for limit in limits if query.level is None or limit.level in (None, query.level)]

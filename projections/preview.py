@@ -9,6 +9,8 @@ import msgspec
 from psycopg.sql import SQL
 
 from ledger import UnitTree, sql
+from ledger.access import Principal
+from ledger.errors import NotPermittedError
 from ledger.units import Plan, TreeOn
 from projections.hierarchies import places
 from projections.totals import Totals
@@ -48,14 +50,21 @@ class Preview(msgspec.Struct, frozen=True):
     """From the top of the tree down; totals that stay as they are have none."""
 
 
-def preview(totals: Totals, plan: Plan) -> Preview:
+def preview(totals: Totals, plan: Plan, *, by: Principal | None = None) -> Preview:
     """Return every total that a change will change, restated to the day from which it holds.
 
+    Args:
+        by: Who asks; the ledger's own principal if absent.
+
     Raises:
+        NotPermittedError: They may not see totals of the whole ledger, as they are and not masked.
         UnavailableError: The database cannot be reached, or the projection has lost its position.
     """
+    reader = totals.asking(by)
 
     def read(tree: UnitTree) -> Preview:
+        if totals.check_asked(reader, tree, None, plan.effective):
+            raise NotPermittedError("what a change does to totals is not told to the public")
         position, recorded_at, found = totals.ask(SQL(_QUERIES["read_leaves"]).format(), {})
         leaves = {leaf: tuple(counts) for leaf, *counts in found}
         before, after = TreeOn(tree, plan.effective), TreeOn(plan.tree, plan.effective)

@@ -8,22 +8,25 @@ when the unit has ended since.
 from datetime import date, datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger import Ledger, UnitTree
+from ledger.access import Principal
 from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError, UnitError
 from ledger.masking import shown
 from ledger.target_events import MEASURES
 from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.errors import NotCaughtUpError
-from projections.pace import FORECAST_METHOD
+from projections.pace import FORECAST_METHOD, PACE_DAYS
 from projections.progress_counts import CountsThen
 from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow, Question
+from projections.small_counts import column, is_small
 from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.unit_totals import NAME
 
 
-class ProgressAnswer(msgspec.Struct, frozen=True):
+class ProgressAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far units are from their targets at the end of a day."""
 
     position: int
@@ -43,6 +46,8 @@ class ProgressAnswer(msgspec.Struct, frozen=True):
     """Of the units under it: by goal, the first in rank first."""
     ended: list[ProgressRow]
     """Of units that have ended on the way, if asked."""
+    masked: bool = False
+    """Whether small counts, and what they could be had from, are null: for viewers of the public."""
 
 
 class Progress:
@@ -54,17 +59,27 @@ class Progress:
         self._working_days = working_days
 
     def read(
-        self, query: ProgressQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: ProgressQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> ProgressAnswer:
         """Answer a question, at once or as soon as the projection has reached *after* and the position asked for.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not see totals of the unit; or they are of the public, and ask what was known once.
             FieldInvalidError: The day is to come, there is no such denominator, or the ledger does not have the position.
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*, or a change of units that
                 the unit's code needs.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        reader = self._totals.asking(by)
         if query.position is not None and query.known_at is not None:
             raise FieldInvalidError("known_at", "name a position or a time, one of them")
         cut = query.position is not None or query.known_at is not None
@@ -88,11 +103,14 @@ class Progress:
             raise FieldInvalidError("of", f"{shown(query.of)} is no denominator; known are {known}")
 
         def answer(tree: UnitTree) -> ProgressAnswer:
+            scope = None if query.unit is None else tree.resolve(query.unit, on)
+            least = self._totals.check_asked(reader, tree, scope, on, cut=cut)
             counts = CountsThen(self._totals, tree, moment.position)
             question = Question(query, on, targets, tree, self._working_days, counts)
-            return ProgressAnswer(
+            found = ProgressAnswer(
                 moment.position, moment.recorded_at, NAME, on, FORECAST_METHOD, *question.answer()
             )
+            return _masked(found, least) if least else found
 
         try:
             return self._totals.read_in_tree(
@@ -106,6 +124,56 @@ class Progress:
                     "ask again in a second"
                 ) from None
             raise
+
+
+def _masked(answer: ProgressAnswer, least: int) -> ProgressAnswer:
+    """Return an answer without small counts, and without what these could be had from: rates and what is left to do."""
+
+    def goal(row: ProgressRow) -> tuple[object, ...]:
+        return row.issuer, row.measure, row.level, row.from_day, row.deadline
+
+    wholes, rows, any_masked = [*answer.whole], [*answer.rows], False
+    for key in dict.fromkeys(goal(row) for row in [*wholes, *rows]):
+        places = [index for index, row in enumerate(rows) if goal(row) == key]
+        counts = [rows[index].count or 0 for index in places]
+        whole = next((index for index, row in enumerate(wholes) if goal(row) == key), None)
+        total = sum(counts) if whole is None else wholes[whole].count or 0
+        cells, hidden = column(counts, total, least)
+        for cell in cells:
+            rows[places[cell]] = _without_count(rows[places[cell]])
+        if hidden and whole is not None:
+            wholes[whole] = _without_count(wholes[whole])
+        any_masked = any_masked or bool(cells) or hidden
+    ended = [_without_count(row) if is_small(row.count, least) else row for row in answer.ended]
+    told = [[_without_few(row, least) for row in some] for some in (wholes, rows, ended)]
+    any_masked = any_masked or told != [answer.whole, answer.rows, answer.ended]
+    return replace(answer, whole=told[0], rows=told[1], ended=told[2], masked=any_masked)
+
+
+def _without_count(row: ProgressRow) -> ProgressRow:
+    return replace(
+        row,
+        count=None,
+        percent=None,
+        done=None,
+        rate=None,
+        remaining=None,
+        needed_per_day=None,
+        needed_per_working_day=None,
+        days_ahead=None,
+        pace_7_days=None,
+        forecast=None,
+        rank=None,
+    )
+
+
+def _without_few(row: ProgressRow, least: int) -> ProgressRow:
+    """Return a row without what the last days tell of few, or another measure does."""
+    if row.pace_7_days is not None and is_small(round(row.pace_7_days * PACE_DAYS), least):
+        row = replace(row, pace_7_days=None, forecast=None)
+    if row.rate_of in MEASURES and is_small(row.rate_whole, least):
+        row = replace(row, rate_whole=None, rate=None)
+    return row
 
 
 def open_progress(ledger: Ledger) -> Progress:

@@ -56,12 +56,12 @@ class CountsThen:
             position=self._position,
         )
         if query not in self._answers:
-            answer = self._totals.read(query)
+            answer = self._totals.count(query)
             found: dict[str, Counts] = {}
             for row in answer.rows if by != "level" else ():
                 # A unit that has ended may have had the same code: the one that has it on the day comes first.
                 found.setdefault(row["unit"]["code"], row)
-            self._answers[query] = found, answer.sum
+            self._answers[query] = found, {name: number or 0 for name, number in answer.sum.items()}
         return self._answers[query]
 
 

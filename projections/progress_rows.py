@@ -55,13 +55,13 @@ class ProgressRow(msgspec.Struct, frozen=True, rename={"from_day": "from"}):
     """Null: both together."""
     from_day: date
     deadline: date
-    count: int
+    count: int | None
     """Of the measure, from the first day to the day asked about, or to the deadline where that has passed; both days included."""
     target: int | None
     """How many are to be reached; of a percentage, rounded up, by its denominator on the day asked about. Null: that is not available."""
     percent: float | None
     """Of the target reached; over 100 is normal. Rounded to 2 decimals, as all that is no count."""
-    done: bool
+    done: bool | None
     """Whether the target is reached, by the counts and not by what is rounded."""
     rate_of: str | None
     """The denominator of ``rate``: its name."""
@@ -186,7 +186,7 @@ class Question:
             days_left=way.days_left,
             working_days_left=way.working_days_left,
             provisional=way.provisional,
-            done=sum(row.done for row in rows),
+            done=sum(bool(row.done) for row in rows),
             of=len(rows),
             not_available=sum(row.target is None for row in rows),
             without_target=[unit.code for unit in layout.units if unit.id not in by_unit] if rows else [],

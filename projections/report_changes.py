@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from psycopg.sql import SQL, Composed
 
 from ledger import FrozenReport, Ledger, UnitTree, sql
-from ledger.errors import FieldInvalidError, UnitNotValidError
+from ledger.access import Principal, Right
+from ledger.errors import FieldInvalidError, NotPermittedError, UnitNotValidError
 from ledger.events import Allocated, AnyCorrection, DossierEvent, Recorded, Step, topic_of
 from ledger.store import recorded
 from ledger.unit_events import ReorganisationWithdrawn, UnitEvent, UnitOpened
@@ -104,6 +105,7 @@ def report_changes(
     after: int = 0,
     limit: int = 100,
     wait_seconds: float = WAIT_SECONDS,
+    by: Principal | None = None,
 ) -> ReportChanges:
     """Compare a frozen report with the same question asked of what is known now; the period before is left aside.
 
@@ -112,8 +114,11 @@ def report_changes(
         kind: Only events of this kind.
         after: Only events after this position.
         limit: At most so many of them, ``PAGE_MAX`` at most.
+        by: Who asks; the ledger's own principal if absent.
 
     Raises:
+        NotPermittedError: They may not see totals of the report's unit; or they are of the public, to whom no single event
+            is told.
         ReportUnknownError: No report has the name.
         FieldInvalidError: The position is before the report's, or the ledger does not have it yet.
         ReportDiffersError: Its bytes are not those that were frozen.
@@ -121,8 +126,13 @@ def report_changes(
         UnitNotValidError: The report is about a unit that, by what was recorded since, was none on its day.
         UnavailableError: The read model cannot answer, or has not reached the position.
     """
+    reader = ledger.asking(by, Right.TOTALS)
+    if ledger.check_report_asked(reader, Right.TOTALS, ledger.frozen_report(name).report):
+        raise NotPermittedError(
+            "what has become of a report names single events: it is not told to the public"
+        )
     cut = ledger.at(position=ledger.head().position if position is None else position)
-    reissued = reissue_report(ledger, totals, name, wait_seconds=wait_seconds)
+    reissued = reissue_report(ledger, totals, name, wait_seconds=wait_seconds, by=reader)
     report = reissued.frozen.report
     if cut.position < report.position:
         raise FieldInvalidError("position", f"the report was frozen at position {report.position}")
@@ -271,7 +281,7 @@ class _Comparison:
         Raises:
             CountsDifferError: They do not add up.
         """
-        now = self._totals.read(self._question)
+        now = self._totals.count(self._question)
         counts_now = {self._key(row, self._tree): row for row in now.rows}
         frozen = {self._key(row, self._before): row for row in self._frozen.rows}
         rows: list[dict[str, Any]] = []

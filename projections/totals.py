@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from psycopg.sql import SQL, Composed
 
 from ledger import Ledger, Unit, UnitTree, sql
+from ledger.access import Principal, Right
+from ledger.access.asking import is_masked
 from ledger.business_time import business_day
-from ledger.errors import FieldInvalidError
+from ledger.errors import FieldInvalidError, NotPermittedError
 from ledger.masking import shown
 from ledger.migrations import check_migrated, connect, migrate
 from ledger.units import grow
@@ -22,6 +24,7 @@ from projections.components import COMPONENTS
 from projections.errors import PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows, holders
 from projections.runner import catch_up
+from projections.small_counts import masked
 from projections.status import ask, position_of, wait_for
 from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
 
@@ -114,7 +117,7 @@ class Period(msgspec.Struct, frozen=True, rename={"from_day": "from", "to_day": 
 
     from_day: date
     to_day: date
-    sum: dict[str, int]
+    sum: dict[str, int | None]
 
 
 class TotalsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,7 +137,9 @@ class TotalsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     hierarchy: str
     """In which tree it counts: ``then``, each day's own; or that of a day."""
     rows: list[dict[str, Any]]
-    sum: dict[str, int]
+    sum: dict[str, int | None]
+    masked: bool = False
+    """Whether small counts, and what they could be had from, are null: for viewers of the public."""
     previous: Period | None = None
     """Where it was asked for, the period before; each row has its counts of it under ``previous``, known at the same
     position. Only events: what waits is bound by no days."""
@@ -154,26 +159,83 @@ class Totals:
         return catch_up(self._ledger.database, [NAME])
 
     def read(
-        self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: TotalsQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> TotalsAnswer:
         """Answer a question, at once or as soon as the projection has reached *after* and the position asked for.
 
         A question with a position or a time of knowledge has the same answer for ever.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not see totals of the unit; or they are of the public, and ask what was known once.
             FieldInvalidError: The last day is before the first, two rows are the same, or the ledger does not have
                 the position yet.
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        return self._answer(query, self.asking(by), after, wait_seconds)
+
+    def count(
+        self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+    ) -> TotalsAnswer:
+        """Answer a question as ``read`` does, for a service that has asked itself for the right: nothing is masked."""
+        return self._answer(query, None, after, wait_seconds)
+
+    def _answer(
+        self, query: TotalsQuery, reader: Principal | None, after: int | None, wait_seconds: float
+    ) -> TotalsAnswer:
         _check(query)
         cut = self._cut(query)
         if cut is not None:
             after = max(after or 0, cut[0])
         return self.read_in_tree(
-            lambda tree: self._read_periods(query, tree, cut), at=cut, after=after, wait_seconds=wait_seconds
+            lambda tree: self._read_periods(query, tree, cut, reader),
+            at=cut,
+            after=after,
+            wait_seconds=wait_seconds,
         )
+
+    def asking(self, by: Principal | None, right: Right = Right.TOTALS) -> Principal:
+        """Return for whom something is asked; raise NotPermittedError unless they hold the right over some unit."""
+        return self._ledger.asking(by, right)
+
+    def check_asked(
+        self,
+        reader: Principal,
+        tree: UnitTree,
+        scope: Unit | None,
+        day: date,
+        *,
+        cut: bool = False,
+        right: Right = Right.TOTALS,
+    ) -> int:
+        """Return below which number counts of a unit are masked for somebody; 0: none is.
+
+        Args:
+            scope: None: the whole ledger.
+            day: Of the tree in which the unit stands.
+            cut: Whether it is asked what was known at a position.
+
+        Raises:
+            NotPermittedError: They do not hold the right over it; or they are of the public, and ask what was known once.
+        """
+        self._ledger.check_asked(reader, right, scope, day, tree)
+        above = frozenset() if scope is None else self._ledger.reach(tree).above(scope.id, day)
+        if not is_masked(reader, above):
+            return 0
+        if cut:
+            raise NotPermittedError(
+                "what was known at a position or a time is not told to the public: from two of them a single report could be had"
+            )
+        return self._ledger.policy.small_counts
 
     def today(self) -> date:
         """Return the business day (Asia/Ho_Chi_Minh) of the ledger's clock."""
@@ -249,7 +311,11 @@ class Totals:
         return found.position, found.recorded_at
 
     def _read_periods(
-        self, query: TotalsQuery, tree: UnitTree, cut: tuple[int, datetime] | None
+        self,
+        query: TotalsQuery,
+        tree: UnitTree,
+        cut: tuple[int, datetime] | None,
+        reader: Principal | None,
     ) -> TotalsAnswer:
         today = self.today() if cut is None else business_day(cut[1])
         day = query.to_day or today
@@ -257,6 +323,16 @@ class Totals:
             day = today
         elif query.hierarchy not in (None, "then"):
             day = date.fromisoformat(query.hierarchy)
+        least = 0
+        if reader is not None:
+            scope = None if query.unit is None else tree.resolve(query.unit, day)
+            least = self.check_asked(reader, tree, scope, day, cut=cut is not None)
+        answer = self._read_compared(query, tree, day, cut)
+        return masked_totals(answer, least) if least else answer
+
+    def _read_compared(
+        self, query: TotalsQuery, tree: UnitTree, day: date, cut: tuple[int, datetime] | None
+    ) -> TotalsAnswer:
         answer = self._read(query, tree, day, cut)
         if query.compare is None:
             return answer
@@ -307,6 +383,19 @@ class Totals:
         # The outer join gives one row of nulls where nothing was counted.
         counted = [row[2:] for row in rows if row[-1] is not None]
         return rows[0][0], rows[0][1], counted
+
+
+def masked_totals(answer: TotalsAnswer, least: int) -> TotalsAnswer:
+    """Return an answer without counts below *least*, and without what these could be had from; 0 stays."""
+    rows, total, any_masked = masked(answer.rows, answer.sum, MEASURES, least)
+    previous = answer.previous
+    if previous is not None:
+        befores = [row["previous"] for row in answer.rows]
+        told, before, also = masked(befores, previous.sum, EVENTS, least)
+        rows = [row | {"previous": counts} for row, counts in zip(rows, told, strict=True)]
+        previous = replace(previous, sum=before)
+        any_masked = any_masked or also
+    return replace(answer, rows=rows, sum=total, previous=previous, masked=any_masked)
 
 
 def read_bys(text: str) -> tuple[By, ...]:
@@ -453,7 +542,9 @@ def _answer(
         {**dict(zip(names, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
         for key, counts in told
     ]
-    sums = {measure: sum(counts[index] for _, counts in told) for index, measure in enumerate(MEASURES)}
+    sums: dict[str, int | None] = {
+        measure: sum(counts[index] for _, counts in told) for index, measure in enumerate(MEASURES)
+    }
     return TotalsAnswer(position, recorded_at, NAME, str(hierarchy), answers, sums)
 
 
@@ -504,7 +595,7 @@ def _beside(answer: TotalsAnswer, earlier: TotalsAnswer, period: Period, bys: Se
     return replace(answer, rows=rows, previous=period)
 
 
-def _events(counts: Mapping[str, int]) -> dict[str, int]:
+def _events(counts: Mapping[str, int | None]) -> dict[str, int | None]:
     return {name: counts[name] for name in EVENTS}
 
 

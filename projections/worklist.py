@@ -15,6 +15,7 @@ import msgspec
 from psycopg.sql import SQL
 
 from ledger import Ledger, UnitTree, sql
+from ledger.access import Principal, Right
 from ledger.business_time import VIETNAM, business_day
 from ledger.commands import PLACES
 from ledger.errors import FieldInvalidError
@@ -198,23 +199,39 @@ class Worklist:
         self._today: Today | None = None
 
     def read(
-        self, query: WorklistQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS
+        self,
+        query: WorklistQuery,
+        *,
+        after: int | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        by: Principal | None = None,
     ) -> WorklistAnswer:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
         Raises:
+            NotPermittedError: They may not see which dossiers of the unit wait.
             FieldInvalidError: The limit is not 1 to ``PAGE_MAX``, or the cursor is of another question.
             UnitError: The unit is no code, or is not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
+        reader = self._totals.asking(by, Right.WORKLIST)
         _check(query)
         question = _digest(query)
         cursor = None if query.cursor is None else _read_cursor(query.cursor, question)
         on = self._totals.today() if cursor is None else cursor.on
         if after is not None:
             wait_for(self._ledger, NAME, after, wait_seconds)
-        return self._totals.read_in_tree(lambda tree: self._page(query, self._in(tree, on), question, cursor))
+
+        def page(tree: UnitTree) -> WorklistAnswer:
+            scope = None if query.unit is None else tree.resolve(query.unit, on)
+            self._totals.check_asked(reader, tree, scope, on, right=Right.WORKLIST)
+            return self._page(query, self._in(tree, on), question, cursor)
+
+        return self._totals.read_in_tree(page)
 
     def _in(self, tree: UnitTree, day: date) -> Today:
         known = self._today

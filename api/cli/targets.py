@@ -190,7 +190,7 @@ def cascade(
         found, done = ledger.cascade_target(
             unit,
             to_level=to_level,
-            by=by,
+            denominator=by,
             issuer=issuer,
             parts_issuer=parts_issuer,
             target_id=target_id,

@@ -13,9 +13,10 @@ from zlib import crc32
 
 import msgspec
 
+from ledger.access import LOCAL, Principal
 from ledger.application import Ledger
 from ledger.commands import COMMANDS, FIELDS, AnyCommand
-from ledger.errors import BatchTooLargeError, InputError, StateError
+from ledger.errors import BatchTooLargeError, InputError, NotPermittedError, StateError
 from ledger.importing.report_files import read_lines
 from ledger.importing.spool import Buckets
 from ledger.recording import Receipt, Refusal
@@ -54,6 +55,8 @@ class Job(msgspec.Struct, frozen=True):
     offset: timezone | None = None
     atomic: bool = False
     dry_run: bool = False
+    by: Principal = LOCAL
+    """Who reports all of it."""
 
 
 class Met(msgspec.Struct, frozen=True):
@@ -127,7 +130,7 @@ class _Recording:
         self._job = job
         self._spoilt = spoilt
         self._waiting: list[tuple[Report, Refusal]] = []
-        """Lines refused for the state of their dossier, which another report may mend."""
+        """Lines refused for the state of their dossier, or for who may report it, which another report may mend."""
 
     def run(self, lines: Iterable[Line]) -> Iterator[Settled]:
         reports, refused = self._reports(lines)
@@ -175,6 +178,7 @@ class _Recording:
             atomic=self._job.atomic,
             dry_run=self._job.dry_run,
             spoilt=self._job.atomic and self._spoilt,
+            by=self._job.by,
         )
         duplicates = 0
         positions: list[int] = []
@@ -185,7 +189,7 @@ class _Recording:
                     duplicates += 1
                 case Receipt():
                     positions.append(outcome.position)
-                case Refusal(error=StateError()):
+                case Refusal(error=StateError() | NotPermittedError()):
                     self._waiting.append((report, outcome))
                 case Refusal():
                     refused.append(_refused(report, outcome))

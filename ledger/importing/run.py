@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from ledger.access import RIGHT_TO_REPORT, Principal
 from ledger.application import Ledger
 from ledger.commands import FIELDS
 from ledger.errors import FileInvalidError, ImportSpaceError, UnitsMissingError
@@ -63,6 +64,7 @@ def import_file(
     offset: timezone | None = None,
     lanes: int | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
+    by: Principal | None = None,
 ) -> ImportResult:
     """Record the reports of a file, CSV or one JSON object a line, dossier by dossier.
 
@@ -80,8 +82,10 @@ def import_file(
             and where the file is one that processes cannot share.
         on_progress: Called with the number of lines done and of all lines; while the file
             is being read, with the lines read and None.
+        by: Who reports; the ledger's own principal if absent. Lines that they may not report are refused.
 
     Raises:
+        NotPermittedError: They may report nothing at all; nothing was recorded.
         InputError: The file as a whole cannot be read, or *refused_path* is no place to write to; nothing
             was recorded.
         UnitsMissingError: The ledger has no units yet; nothing was recorded.
@@ -89,13 +93,14 @@ def import_file(
             recorded stays, and importing the file again records the rest.
     """
     begun = time.monotonic()
+    by = ledger.asking(by, *dict.fromkeys(RIGHT_TO_REPORT.values()))
     _check_folder(refused_path.parent)
     with _seekable(file) as source:
         with closing(read_lines(source)) as lines:
             next(lines)  # What is wrong with the file as a whole shows at its first line.
         if not ledger.tree().version:
             raise UnitsMissingError
-        jobs = _jobs(ledger, source, Job(offset=offset, atomic=atomic, dry_run=dry_run), lanes)
+        jobs = _jobs(ledger, source, Job(offset=offset, atomic=atomic, dry_run=dry_run, by=by), lanes)
         if len(jobs) == 1:
             messages = lane.work(ledger, source, jobs[0])
         else:

@@ -204,7 +204,9 @@ def _misfit(query: TotalsQuery, answer: TotalsAnswer, rows: Mapping[Row, Counts]
         zip(MEASURES, counts, strict=True) for counts in told.values()
     ):
         total[measure] += number
-    return _first(query, None, [answer.sum[name] for name in MEASURES], [total[name] for name in MEASURES])
+    return _first(
+        query, None, [answer.sum[name] or 0 for name in MEASURES], [total[name] for name in MEASURES]
+    )
 
 
 def _first(query: TotalsQuery, row: Row | None, told: Sequence[int], log: Sequence[int]) -> Misfit | None:

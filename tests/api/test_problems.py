@@ -43,7 +43,7 @@ def test_every_refusal_is_a_problem(cls):
     """With a status of its own kind, and its stable code."""
     problem = problems.problem_of(cls.__new__(cls, "why"))
 
-    assert problem.status in {400, 401, 404, 409, 413, 415, 422, 503}
+    assert problem.status in {400, 401, 403, 404, 409, 413, 415, 422, 503}
     assert issubclass(cls, UnavailableError) <= (problem.status == 503)
     assert (cls.code, f"urn:activation-ledger:problem:{cls.code}") == (problem.code, problem.type)
     assert problem.title

@@ -127,14 +127,14 @@ def test_a_target_is_handed_down_and_taken_back_with_its_parts(ledger):
     eligible(ledger, communes | {"14758": None})
     ledger.set_targets([row("380", number=10_000)], issuer="Bộ")
     found, done = ledger.cascade_target(
-        "380", to_level="commune", by="eligible", issuer="Bộ", parts_issuer="Tỉnh"
+        "380", to_level="commune", denominator="eligible", issuer="Bộ", parts_issuer="Tỉnh"
     )
     assert (len(communes) - 1, 0, ("14758",)) == (done.recorded, done.unchanged, done.not_available)
     parts = [one for one in ledger.targets().standing() if one.issuer == "Tỉnh"]
     assert 10_000 == found.whole == sum(one.number for one in parts)
     assert {found.target.id} == {one.part_of for one in parts}
     _, again = ledger.cascade_target(
-        "380", to_level="commune", by="eligible", issuer="Bộ", parts_issuer="Tỉnh"
+        "380", to_level="commune", denominator="eligible", issuer="Bộ", parts_issuer="Tỉnh"
     )
     assert (0, len(parts)) == (again.recorded, again.unchanged)
     ledger.withdraw_targets([found.target.id], reason="replaced", parts=True)
