@@ -9,7 +9,8 @@ from psycopg import Connection, sql
 from ledger.database import Database
 from ledger.errors import KeyFileError, StoreNotReadyError
 from ledger.identities import read_key_file
-from ledger.migrations import LOG, check_migrated, connect
+from ledger.migrations import LOG, become, check_migrated, connect
+from ledger.privileges import compare, declare, read_catalogue
 from projections import COMPONENTS, NAMES
 from projections.errors import PositionLostError
 
@@ -44,10 +45,12 @@ def examine(database: Database, key_path: Path, *, version: str) -> Report:
             check_migrated(connection, database, (LOG, *COMPONENTS))
         except StoreNotReadyError as error:
             return Report(facts, [str(error)])
-        _read_log(connection, names, facts, problems)
-        _read_projections(connection, names, facts, problems)
         _read_settings(connection, facts, problems)
-        _read_roles(connection, names, database, problems)
+        _read_privileges(connection, database, problems)
+        become(connection, database.projector)
+        _read_projections(connection, names, facts, problems)
+        become(connection, database.owner)
+        _read_log(connection, names, facts, problems)
         _read_key(connection, names, key_path, facts, problems)
     return Report(facts, problems)
 
@@ -112,35 +115,10 @@ def _read_settings(connection: Connection[Any], facts: dict[str, Any], problems:
             problems.append(f"{name} is off: events that were acknowledged can be lost; set it on")
 
 
-def _read_roles(connection: Connection[Any], names: Names, database: Database, problems: list[str]) -> None:
-    for role in (database.writer, database.projector):
-        powers = connection.execute(
-            "SELECT rolsuper OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE rolname = %s", (role,)
-        ).fetchone()
-        if powers is None or powers[0]:
-            problems.append(
-                f"the role {role} is missing or has more power than it should; run ledger migrate"
-            )
-    changeable = connection.execute(
-        sql.SQL(
-            "SELECT t.name || ' ' || p.name FROM (VALUES ('events'), ('head'), ('citizens')) AS t (name), "
-            "(VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p (name), "
-            "(VALUES ({writer}::name), ({projector}::name)) AS r (name) "
-            "WHERE has_table_privilege(r.name, {schema} || '.' || t.name, p.name)"
-        ).format(writer=sql.Literal(database.writer), projector=sql.Literal(database.projector), **names)
-    ).fetchall()
-    for (privilege,) in changeable:
-        problems.append(f"an application role may {privilege}: revoke it, the log must be append-only")
-    triggers = _one(
-        connection,
-        "SELECT count(*) FROM pg_trigger WHERE tgname IN "
-        "('events_are_immutable', 'head_is_kept', 'citizens_are_kept', 'key_check_is_kept') AND tgenabled = 'O' "
-        "AND tgrelid IN (SELECT ({schema} || '.' || name)::regclass "
-        "FROM (VALUES ('events'), ('head'), ('citizens'), ('key_check')) AS t (name))",
-        **names,
-    )
-    if triggers != 4:
-        problems.append("a trigger that refuses changes is missing or disabled; enable it again")
+def _read_privileges(connection: Connection[Any], database: Database, problems: list[str]) -> None:
+    declared = declare(database, (LOG, *COMPONENTS))
+    found = read_catalogue(connection, (database.schema,), declared.roles)
+    problems.extend(map(str, compare(declared, found)))
 
 
 def _read_key(

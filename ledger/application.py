@@ -48,7 +48,7 @@ from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
 from ledger.key_events import KEYS_STREAM
 from ledger.key_ring import DAYS, KeyMade, KeyRing
-from ledger.migrations import LOG, Component, check_migrated, connect, migrate
+from ledger.migrations import LOG, Component, become, check_migrated, connect, migrate
 from ledger.reasons import read_reasons
 from ledger.recording import DEFAULT_POLICY, Desk, Policy, Receipt, Refusal, Wish
 from ledger.store import (
@@ -1202,6 +1202,7 @@ def migrate_ledger(database: Database, key_path: Path, components: Sequence[Comp
     """
     applied = migrate(database, components)
     with connect(database.as_operator()) as connection:
+        become(connection, database.owner)
         [[claimed]] = connection.execute("SELECT EXISTS (SELECT FROM key_check)").fetchall()
     # Once a key file is claimed, a new one would fork every citizen: never make a second.
     if not claimed and not key_path.exists():

@@ -22,6 +22,11 @@ LOCK_SECONDS_MAX = 30.0
 _is_schema = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII).fullmatch
 
 
+ROLES = ("owner", "migrator", "writer", "reader", "projector", "auditor")
+"""What a ledger's roles are called, after its schema. What each may do is said in ``ledger/sql/privileges.toml`` and, of
+the read models, in ``projections/sql/privileges.toml``."""
+
+
 class Database(msgspec.Struct, frozen=True):
     """One ledger's place: a server, a database in it, a schema in that."""
 
@@ -31,16 +36,21 @@ class Database(msgspec.Struct, frozen=True):
     embedded: bool = False
 
     @property
+    def roles(self) -> dict[str, str]:
+        """Return the ledger's roles as PostgreSQL knows them, by what they are called here."""
+        return {role: f"{self.schema}_{role}" for role in ROLES}
+
+    @property
     def owner(self) -> str:
-        return f"{self.schema}_owner"
+        return self.roles["owner"]
 
     @property
     def writer(self) -> str:
-        return f"{self.schema}_writer"
+        return self.roles["writer"]
 
     @property
     def projector(self) -> str:
-        return f"{self.schema}_projector"
+        return self.roles["projector"]
 
     def as_operator(self) -> str:
         """Return how migrations connect."""

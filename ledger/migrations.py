@@ -94,11 +94,14 @@ def _migrate(connection: Connection[Any], database: Database, components: Sequen
     _create_roles(connection, database)
     names: dict[str, sql.Composable] = {
         "schema": sql.Identifier(database.schema),
-        "owner": sql.Identifier(database.owner),
-        "writer": sql.Identifier(database.writer),
-        "projector": sql.Identifier(database.projector),
         "channel": sql.Literal(f"{database.schema}.events"),
+        **{role: sql.Identifier(name) for role, name in database.roles.items()},
     }
+    [[there]] = connection.execute(
+        "SELECT to_regnamespace(%s)", (names["schema"].as_string(connection),)
+    ).fetchall()
+    if there is None:
+        _execute(connection, "CREATE SCHEMA {schema} AUTHORIZATION {owner}", names)
     _execute(connection, _SCHEMA, names)
     applied = []
     for component in components:
@@ -119,10 +122,9 @@ def _migrate(connection: Connection[Any], database: Database, components: Sequen
 
 
 _SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};
+SET LOCAL ROLE {owner};
 GRANT USAGE ON SCHEMA {schema} TO {writer};
 GRANT USAGE, CREATE ON SCHEMA {schema} TO {projector};
-SET LOCAL ROLE {owner};
 CREATE TABLE IF NOT EXISTS {schema}.migrations (
     component  text        NOT NULL,
     number     int         NOT NULL,
@@ -140,16 +142,23 @@ def _execute(connection: Connection[Any], text: str, names: dict[str, sql.Compos
 
 
 def _create_roles(connection: Connection[Any], database: Database) -> None:
-    for role in (database.owner, database.writer, database.projector):
-        name = sql.Identifier(role)
-        there = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-        if there is None:
-            _unless_another_does(connection, sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
-        # Since PostgreSQL 16 a login with CREATEROLE is a member of what it creates, but may not become it.
-        right = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
-        [[may]] = connection.execute("SELECT pg_has_role(%s, %s)", (role, right)).fetchall()
-        if not may:
-            _unless_another_does(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+    """Make the roles that lack, and let this login become those that the migrations and the program work as.
+
+    A login that may become the owner already, as a member of the migrator may, needs no right but that once the roles
+    are there.
+    """
+    for role, name in database.roles.items():
+        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone() is None:
+            # Members of the migrator become the owner or the projector by SET ROLE, and else may nothing.
+            create = sql.SQL("CREATE ROLE {} NOLOGIN " + ("NOINHERIT" if role == "migrator" else "INHERIT"))
+            _unless_another_does(connection, create.format(sql.Identifier(name)))
+    for role in ("owner", "projector"):
+        if not _may_become(connection, role, database, "migrator"):
+            _grant(connection, database.roles[role], sql.Identifier(database.roles["migrator"]))
+    if not _may_become(connection, "owner", database):
+        for role in ("owner", "writer", "projector"):
+            if not _may_become(connection, role, database):
+                _grant(connection, database.roles[role], sql.SQL("CURRENT_USER"))
     if database.embedded:
         password = conninfo_to_dict(database.conninfo)["password"]
         assert isinstance(password, str)
@@ -160,6 +169,23 @@ def _create_roles(connection: Connection[Any], database: Database) -> None:
             connection.execute(
                 sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
             )
+
+
+def _may_become(
+    connection: Connection[Any], role: str, database: Database, member: str | None = None
+) -> bool:
+    """Return whether one of the ledger's roles, or else this login, may become another one."""
+    # Since PostgreSQL 16 a login with CREATEROLE is a member of what it creates, but may not become it.
+    right = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
+    who = None if member is None else database.roles[member]
+    [[may]] = connection.execute(
+        "SELECT pg_has_role(coalesce(%s, current_user), %s, %s)", (who, database.roles[role], right)
+    ).fetchall()
+    return bool(may)
+
+
+def _grant(connection: Connection[Any], role: str, member: sql.Composable) -> None:
+    _unless_another_does(connection, sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), member))
 
 
 def _unless_another_does(connection: Connection[Any], statement: sql.Composed) -> None:
@@ -221,6 +247,20 @@ def check_migrated(connection: Connection[Any], database: Database, components: 
             f"{database.describe()} is not set up for this version: run ledger migrate "
             f"(missing: {', '.join(migration.name for migration in lacking)})"
         )
+
+
+def become(connection: Connection[Any], role: str) -> None:
+    """Go on as one of the ledger's roles, with its rights and no others, as an operator's login may.
+
+    Raises:
+        StoreNotReadyError: This one may not.
+    """
+    try:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreNotReadyError(
+            f"{error.diag.message_primary}: let a superuser GRANT the ledger's role migrator to this login"
+        ) from None
 
 
 def _check_server(connection: Connection[Any]) -> None:

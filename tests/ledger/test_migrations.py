@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from api.doctor import examine
 from ledger import Ledger, migrations, open_ledger
 from ledger.application import migrate_ledger
 from ledger.database import SUPPORTED_MAJORS, Database, check_schema, external
@@ -21,10 +22,13 @@ from ledger.embedded import EmbeddedPostgres
 from ledger.errors import KeyFileMissingError, KeyFileWrongError, StoreNotReadyError, StoreUnavailableError
 from ledger.identities import create_key_file, read_key_file
 from ledger.migrations import LOG, check_migrated, connect, migrate, migrations_of, missing
-from tests.conftest import COMPONENTS, Server, check_ledger, temporary_home
+from ledger.privileges import compare, declare, read_catalogue
+from tests.conftest import COMPONENTS, FAST, Server, check_ledger, temporary_home
 from tests.ledger.reports import a_life, collect
 
 ROOT = Path(__file__).parents[2]
+LOG_APPLIED = [f"log {migration.name}" for migration in migrations_of(LOG)]
+"""What setting up the log alone applies."""
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def schema(server: Server) -> Iterator[str]:
     name = f"l{uuid4().hex[:12]}"
     yield name
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        for role in (f"{name}_owner", f"{name}_writer", f"{name}_projector"):
+        for role in Database("", name).roles.values():
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
@@ -76,7 +80,7 @@ def test_migrating_twice_changes_nothing(fresh):
 
 def test_a_component_may_come_later(fresh):
     """What is there stays; only what is lacking is applied."""
-    assert ["log 0001_log"] == migrate(fresh)
+    assert LOG_APPLIED == migrate(fresh)
     assert migrate(fresh, COMPONENTS) == [
         f"{component.name} {migration.name}"
         for component in COMPONENTS[1:]
@@ -144,7 +148,7 @@ def test_databases_of_one_server_migrate_at_once(server, schema):
     try:
         with ThreadPoolExecutor(6) as pool:
             applied = list(pool.map(lambda name: migrate(Database(server.conninfo(name), schema)), names))
-        assert [["log 0001_log"]] * 6 == applied
+        assert [LOG_APPLIED] * 6 == applied
     finally:
         for name in names:
             server.drop(name)
@@ -152,7 +156,8 @@ def test_databases_of_one_server_migrate_at_once(server, schema):
 
 def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
     """A fault in the last of several leaves the database as it was."""
-    fault = migrations.Migration("log", 2, "0002_fault", "CREATE TABLE {schema}.half (x int); SELECT 1 / 0;")
+    number = len(LOG_APPLIED) + 1
+    fault = migrations.Migration("log", number, "fault", "CREATE TABLE {schema}.half (x int); SELECT 1 / 0;")
     monkeypatch.setattr(migrations, "migrations_of", lambda component: [*migrations_of(component), fault])
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate(fresh)
@@ -160,7 +165,7 @@ def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
         [[there]] = connection.execute("SELECT to_regnamespace(%s)", (fresh.schema,)).fetchall()
     assert None is there
     monkeypatch.undo()
-    assert ["log 0001_log"] == migrate(fresh)
+    assert LOG_APPLIED == migrate(fresh)
 
 
 LATER = {
@@ -237,7 +242,7 @@ def test_a_database_that_is_not_migrated_is_refused(fresh, server):
     other = server.create()
     try:
         migrate(Database(server.conninfo(other), fresh.schema))
-        with pytest.raises(StoreNotReadyError, match=r"run ledger migrate \(missing: 0001_log\)"):
+        with pytest.raises(StoreNotReadyError, match=r"run ledger migrate \(missing: 0001_log, "):
             open_there(fresh)
     finally:
         server.drop(other)
@@ -280,7 +285,7 @@ def login(server: Server, fresh: Database) -> Iterator:
             connection.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(names_of))
             connection.execute(sql.SQL("DROP OWNED BY {}").format(names_of))
         # Whoever made the roles granted them to itself: those go first.
-        roles = [f"{fresh.schema}_{role}" for role in ("owner", "writer", "projector")]
+        roles = [*fresh.roles.values()]
         if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (roles[0],)).fetchone():
             connection.execute(
                 sql.SQL("DROP OWNED BY {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, roles)))
@@ -313,12 +318,44 @@ def test_a_login_without_the_rights_is_refused_later_too(login, fresh):
 def test_a_login_that_makes_roles_can_migrate(login, key_file):
     """It needs CREATEROLE and CREATE on the database, and no superuser; then it is the ledger's only login."""
     maker = login("CREATEROLE", CREATE_HERE)
-    assert ["log 0001_log"] == migrate_ledger(maker, key_file)
+    assert LOG_APPLIED == migrate_ledger(maker, key_file)
     assert [] == migrate_ledger(maker, key_file)
     with open_there(maker, key_file) as ledger:
         ledger.load_units("units_2025.csv", valid_from=a_life()[0].occurred_at.date())
         ledger.record(collect(unit="14797"))
         check_ledger(ledger, length=168)
+
+
+def test_a_login_that_is_a_migrator_upgrades(login, fresh, key_file):
+    """It makes no roles and nothing in the database; and may nothing at all before it becomes the owner."""
+    migrate_ledger(fresh, key_file)
+    deploy = login("", "GRANT " + fresh.roles["migrator"] + " TO {login}")
+    assert [] != migrate_ledger(deploy, key_file, COMPONENTS)
+    assert [] == migrate_ledger(deploy, key_file, COMPONENTS)
+    report = examine(deploy, key_file, version="1")
+    assert [] == [problem for problem in report.problems if problem.split()[0] not in FAST]
+    with psycopg.connect(deploy.conninfo, autocommit=True) as connection:
+        for statement in (
+            "SELECT FROM {}.events",
+            "UPDATE {}.events SET state = ''",
+            "DROP TABLE {}.worklist",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.format(fresh.schema))
+
+
+def test_a_database_of_the_first_migrations_is_upgraded(fresh, monkeypatch):
+    """It has three roles and none of the grants that came later; then it is as declared."""
+    first = {"log": 1, "unit_totals": 4}
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "migrations_of", lambda one: migrations_of(one)[: first[one.name]])
+        migrate(fresh, COMPONENTS)
+    with connect(fresh.as_operator()) as connection:
+        for role in fresh.roles.keys() - {"owner", "writer", "projector"}:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(fresh.roles[role])))
+        assert [] != migrate(fresh, COMPONENTS)
+        declared = declare(fresh, COMPONENTS)
+        assert [] == compare(declared, read_catalogue(connection, [fresh.schema], declared.roles))
 
 
 def test_a_login_of_the_application(login, fresh, key_file):
@@ -356,7 +393,7 @@ def test_two_ledgers_in_one_database(fresh, tmp_path):
             open_there(places[1], key_files[0])
     finally:
         with psycopg.connect(fresh.conninfo, autocommit=True) as connection:
-            roles = ", ".join((places[1].owner, places[1].writer, places[1].projector))
+            roles = ", ".join(places[1].roles.values())
             connection.execute(f"DROP OWNED BY {roles} CASCADE")
             connection.execute(f"DROP ROLE {roles}")
 
@@ -430,7 +467,7 @@ def test_schema_named_as_a_keyword(server, tmp_path):
     finally:
         server.drop(name)
         with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-            connection.execute("DROP ROLE user_owner, user_writer, user_projector")
+            connection.execute(f"DROP ROLE {', '.join(place.roles.values())}")
 
 
 def test_a_url_that_is_none_is_not_repeated():

@@ -1,0 +1,50 @@
+"""Who may do what, by the database's catalogue."""
+
+from collections.abc import Collection
+from typing import Any
+
+from psycopg import Connection
+
+from ledger import sql
+from ledger.privileges.state import Held, RoleFacts, State, Thing, Trigger
+
+_QUERIES = sql.load("ledger.sql", "catalogue.sql")
+
+
+def read_catalogue(connection: Connection[Any], schemas: Collection[str], roles: Collection[str]) -> State:
+    """Return what there is in these schemas, and what is said of these roles anywhere.
+
+    Everybody may read the catalogue. The search path is pg_catalog while this lasts: the schemas may hold
+    functions that somebody planted, which are not to run with the rights of whoever asks.
+    """
+    asked = {"schemas": list(schemas), "roles": list(roles)}
+
+    def rows(query: str) -> list[Any]:
+        return connection.execute(_QUERIES[query], asked).fetchall()
+
+    with connection.transaction():
+        connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+        triggers = {
+            Trigger(Thing("table", schema, table), name): (enabled, definition)
+            for schema, table, name, enabled, definition in rows("triggers")
+        }
+        return State(
+            roles={name: RoleFacts(login, frozenset(powers)) for name, login, powers in rows("roles")},
+            members={(member, held): inherits for member, held, inherits in rows("members")},
+            owners={Thing(kind, schema, name): owner for kind, schema, name, owner in rows("owners")},
+            rights=frozenset(
+                Held(Thing(kind, schema, name), column, verb, grantee, grantable)
+                for kind, schema, name, column, verb, grantee, grantable in rows("rights")
+            ),
+            definers={
+                Thing("function", schema, name): path.removeprefix("search_path=")
+                for schema, name, path in rows("definers")
+            },
+            triggers={trigger: definition for trigger, (_, definition) in triggers.items()},
+            disabled=frozenset(trigger for trigger, (enabled, _) in triggers.items() if not enabled),
+            rules=frozenset(
+                Trigger(Thing("table", schema, table), name) for schema, table, name in rows("rules")
+            ),
+            defaults=frozenset(rows("defaults")),
+            settings=frozenset(rows("settings")),
+        )

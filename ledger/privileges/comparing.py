@@ -1,0 +1,251 @@
+"""Where a database differs from what is declared: each deviation in a sentence, with the SQL that mends it. Pure."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+import msgspec
+from psycopg import sql
+
+from ledger.privileges.state import Held, State, Thing, Trigger
+
+REBUILD_SUFFIX = "_rebuild"
+"""Of tables that a rebuild fills, to take the place of those that are declared. Nobody but their owner may read them."""
+_TABLES = ("table", "view", "materialized view", "foreign table")
+"""What GRANT gives no name to."""
+
+
+class Deviation(msgspec.Struct, frozen=True):
+    """Something that is not as declared."""
+
+    says: str
+    mend: str
+    """What to type as a superuser, or as the owner of it."""
+
+    def __str__(self) -> str:
+        return f"{self.says}; as a superuser type: {self.mend}"
+
+
+def compare(declared: State, found: State) -> list[Deviation]:
+    """Return where what was found is not what is declared; nothing that is unknown is passed over."""
+    return [
+        *_roles(declared, found),
+        *_members(declared, found),
+        *_things(declared, found),
+        *_rights(declared, found),
+        *_definers(declared, found),
+        *_triggers(declared, found),
+        *_rest(declared, found),
+    ]
+
+
+def _roles(declared: State, found: State) -> Iterator[Deviation]:
+    for name, facts in declared.roles.items():
+        role, there = _quoted(name), found.roles.get(name)
+        if there is None:
+            inherits = "NOINHERIT" if any(member == name for member, _ in declared.members) else "INHERIT"
+            yield Deviation(f"the role {name} is missing", f"CREATE ROLE {role} NOLOGIN {inherits}")
+            continue
+        for power in sorted(there.powers):
+            yield Deviation(
+                f"the role {name} has {power}, which no privilege binds", f"ALTER ROLE {role} NO{power}"
+            )
+        if there.may_log_in and not facts.may_log_in:
+            yield Deviation(
+                f"the role {name} may log in, which nobody must as it", f"ALTER ROLE {role} NOLOGIN"
+            )
+
+
+def _members(declared: State, found: State) -> Iterator[Deviation]:
+    # To whom the others are granted is the operator's to say.
+    closed = {owner for thing, owner in declared.owners.items() if thing.kind == "schema"}
+    for member, held in sorted(declared.members.keys() - found.members.keys()):
+        if {member, held} <= found.roles.keys():
+            yield Deviation(f"{member} is no member of {held}", f"GRANT {_quoted(held)} TO {_quoted(member)}")
+    for (member, held), inherits in sorted(found.members.items()):
+        if (member, held) in declared.members:
+            if inherits and not declared.members[member, held]:
+                yield Deviation(
+                    f"{member} has the rights of {held} without becoming that",
+                    f"ALTER ROLE {_quoted(member)} NOINHERIT; REVOKE {_quoted(held)} FROM {_quoted(member)}; "
+                    f"GRANT {_quoted(held)} TO {_quoted(member)}",
+                )
+            continue
+        if member in declared.roles or held in closed:
+            yield Deviation(
+                f"{member} is a member of {held}, and may do whatever that may",
+                f"REVOKE {_quoted(held)} FROM {_quoted(member)}",
+            )
+
+
+def _things(declared: State, found: State) -> Iterator[Deviation]:
+    for thing, owner in sorted(declared.owners.items()):
+        if thing not in found.owners:
+            yield Deviation(f"the {_called(thing)} is missing", "nothing; restore a backup")
+        elif found.owners[thing] != owner:
+            yield Deviation(
+                f"the {_called(thing)} belongs to {found.owners[thing]}, not to {owner}",
+                f"ALTER {_named(thing)} OWNER TO {_quoted(owner)}",
+            )
+    for thing in sorted(found.owners.keys() - declared.owners.keys()):
+        if not _is_of_rebuild(thing, declared.owners):
+            yield Deviation(
+                f"{found.owners[thing]} has a {_called(thing)} that the ledger does not know",
+                f"DROP {_named(thing)}",
+            )
+
+
+def _is_of_rebuild(thing: Thing, owners: Mapping[Thing, str]) -> bool:
+    live = thing._replace(name=thing.name.removesuffix(REBUILD_SUFFIX))
+    return thing.kind == "table" and live != thing and live in owners
+
+
+def _rights(declared: State, found: State) -> Iterator[Deviation]:
+    known = {held for held in found.rights if _is_known(held.thing, declared)}
+    plain = {held._replace(grantable=False) for held in known}
+    for thing, grantee, verbs in _grouped(plain - declared.rights):
+        yield Deviation(
+            f"{_who(grantee)} may {verbs} on the {_called(thing)}, which is not declared",
+            f"REVOKE {verbs} ON {_granted(thing)} FROM {_role(grantee)}",
+        )
+    for thing, grantee, verbs in _grouped({held for held in known if held.grantable}):
+        if (thing, grantee) in {(held.thing, held.grantee) for held in declared.rights}:
+            yield Deviation(
+                f"{_who(grantee)} may grant {verbs} on the {_called(thing)} to others",
+                f"REVOKE GRANT OPTION FOR {verbs} ON {_granted(thing)} FROM {_role(grantee)}",
+            )
+    lacking = {
+        held for held in declared.rights - plain if held.thing in found.owners and held.grantee in found.roles
+    }
+    for thing, grantee, verbs in _grouped(lacking):
+        yield Deviation(
+            f"{_who(grantee)} may not {verbs} on the {_called(thing)}",
+            f"GRANT {verbs} ON {_granted(thing)} TO {_role(grantee)}",
+        )
+
+
+def _is_known(thing: Thing, declared: State) -> bool:
+    return (
+        thing.kind in ("parameter", "database")
+        or thing in declared.owners
+        or _is_of_rebuild(thing, declared.owners)
+    )
+
+
+def _grouped(rights: set[Held] | frozenset[Held]) -> Iterator[tuple[Thing, str, str]]:
+    """Yield what one role has on one thing, its verbs and columns as GRANT takes them."""
+    ordered = sorted(rights, key=lambda held: (held.thing, held.grantee, held.verb, held.column))
+    for (thing, grantee), many in groupby(ordered, key=lambda held: (held.thing, held.grantee)):
+        verbs = []
+        for verb, columns in groupby(many, key=lambda held: held.verb):
+            names = [held.column for held in columns]
+            verbs.append(verb if names[0] == "" else f"{verb} ({', '.join(map(_quoted, names))})")
+            if names[0] == "" and len(names) > 1:
+                verbs.append(f"{verb} ({', '.join(map(_quoted, names[1:]))})")
+        yield thing, grantee, ", ".join(verbs)
+
+
+def _definers(declared: State, found: State) -> Iterator[Deviation]:
+    for function in sorted(declared.owners.keys() & found.owners.keys()):
+        if function.kind != "function":
+            continue
+        if function not in declared.definers:
+            if function in found.definers:
+                yield Deviation(
+                    f"the {_called(function)} runs with its owner's rights",
+                    f"ALTER {_named(function)} SECURITY INVOKER",
+                )
+            continue
+        if function not in found.definers:
+            yield Deviation(
+                f"the {_called(function)} does not run with its owner's rights",
+                f"ALTER {_named(function)} SECURITY DEFINER",
+            )
+        elif found.definers[function] != declared.definers[function]:
+            path = found.definers[function] or "that of whoever calls it"
+            yield Deviation(
+                f"the {_called(function)} runs with its owner's rights, and its search path is {path}",
+                f"ALTER {_named(function)} SET search_path = {declared.definers[function]}",
+            )
+
+
+def _triggers(declared: State, found: State) -> Iterator[Deviation]:
+    for trigger, does in sorted(declared.triggers.items()):
+        on = _granted(trigger.table)
+        create = f"CREATE TRIGGER {_quoted(trigger.name)} {does.replace('{schema}', _quoted(trigger.table.schema))}"
+        if trigger not in found.triggers:
+            if trigger.table in found.owners:
+                yield Deviation(
+                    f"the trigger {trigger.name} of the {_called(trigger.table)} is missing", create
+                )
+            continue
+        if found.triggers[trigger] != does:
+            yield Deviation(
+                f"the trigger {trigger.name} of the {_called(trigger.table)} does something else",
+                f"DROP TRIGGER {_quoted(trigger.name)} ON {on}; {create}",
+            )
+        if trigger in found.disabled:
+            yield Deviation(
+                f"the trigger {trigger.name} of the {_called(trigger.table)} is disabled",
+                f"ALTER TABLE {on} ENABLE TRIGGER {_quoted(trigger.name)}",
+            )
+    for trigger in sorted(found.triggers.keys() - declared.triggers.keys()):
+        yield _unknown("trigger", trigger)
+
+
+def _rest(declared: State, found: State) -> Iterator[Deviation]:
+    for rule in sorted(found.rules - declared.rules):
+        yield _unknown("rule", rule)
+    for role, schema, kinds, grantee in sorted(found.defaults - declared.defaults):
+        place = f" IN SCHEMA {_quoted(schema)}" if schema else ""
+        yield Deviation(
+            f"whatever {kinds} {role} makes are given to {_who(grantee)} by default",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(role)}{place} REVOKE ALL ON {kinds} FROM {_role(grantee)}",
+        )
+    for role, database, setting in sorted(found.settings - declared.settings):
+        place = f" IN DATABASE {_quoted(database)}" if database else ""
+        yield Deviation(
+            f"sessions of {role} begin with a {setting} that is not declared",
+            f"ALTER ROLE {_quoted(role)}{place} RESET {setting}",
+        )
+
+
+def _unknown(what: str, one: Trigger) -> Deviation:
+    return Deviation(
+        f"the {_called(one.table)} has a {what} {one.name} that the ledger does not know",
+        f"DROP {what.upper()} {_quoted(one.name)} ON {_granted(one.table)}",
+    )
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
+
+
+def _role(name: str) -> str:
+    return name if name == "PUBLIC" else _quoted(name)
+
+
+def _who(grantee: str) -> str:
+    return "everybody (PUBLIC)" if grantee == "PUBLIC" else grantee
+
+
+def _called(thing: Thing) -> str:
+    """Return it in words."""
+    return f"{thing.kind} {'.'.join(filter(None, (thing.schema, thing.name)))}"
+
+
+def _granted(thing: Thing) -> str:
+    """Return it as GRANT takes it."""
+    return _address(thing) if thing.kind in _TABLES else _named(thing)
+
+
+def _named(thing: Thing) -> str:
+    """Return it as ALTER and DROP take it."""
+    return f"{thing.kind.upper()} {_address(thing)}"
+
+
+def _address(thing: Thing) -> str:
+    if thing.kind == "operator":
+        return f"{_quoted(thing.schema)}.{thing.name}"
+    name, bracket, arguments = thing.name.partition("(")
+    parts = [_quoted(part) for part in (thing.schema, name) if part]
+    return ".".join(parts) + bracket + arguments

@@ -1,0 +1,61 @@
+"""Who may do what, in the form in which what is declared and what is there are compared."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+
+class Thing(NamedTuple):
+    """Something that rights are about."""
+
+    kind: str
+    """schema, table, view, sequence, function, database, parameter and the like, as PostgreSQL calls it."""
+    schema: str
+    name: str
+    """Of a function, with the types of its arguments; of a schema empty."""
+
+
+class Held(NamedTuple):
+    """One right of one role. An owner has all rights, and none is held here."""
+
+    thing: Thing
+    column: str
+    """Empty: it is about all of the thing."""
+    verb: str
+    grantee: str
+    """A role, or PUBLIC."""
+    grantable: bool = False
+
+
+class RoleFacts(NamedTuple):
+    """What a role is, besides what it was granted."""
+
+    may_log_in: bool
+    powers: frozenset[str] = frozenset()
+    """SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS."""
+
+
+class Trigger(NamedTuple):
+    table: Thing
+    name: str
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a ledger's schemas and roles that says who may do what."""
+
+    roles: Mapping[str, RoleFacts]
+    members: Mapping[tuple[str, str], bool]
+    """By a member and what it is a member of, whether it has the rights of that without becoming it."""
+    owners: Mapping[Thing, str]
+    rights: frozenset[Held]
+    definers: Mapping[Thing, str]
+    """Functions that run with their owner's rights, and the search path that they set: empty where they set none."""
+    triggers: Mapping[Trigger, str]
+    """What each does, as PostgreSQL tells it after its name, but with ``{schema}`` for the schema."""
+    disabled: frozenset[Trigger] = frozenset()
+    rules: frozenset[Trigger] = frozenset()
+    defaults: frozenset[tuple[str, str, str, str]] = frozenset()
+    """What is granted of whatever will be made: by whom, in which schema, of what, to whom."""
+    settings: frozenset[tuple[str, str, str]] = frozenset()
+    """Settings with which roles' sessions begin: role, database or empty, setting."""
