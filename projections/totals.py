@@ -288,7 +288,8 @@ class Totals:
                 parameters |= holders(tree)
         else:
             parameters |= _coarse(query, rows.boundaries) | {"since": None if cut is None else cut[0]}
-        position, recorded_at, found = self.ask(_question(query, fine=fine), parameters)
+        by_day = bool(rows.boundaries) or not _DAYLESS.issuperset(query.bys)
+        position, recorded_at, found = self.ask(_question(query, fine=fine, by_day=by_day), parameters)
         if cut is not None:
             position, recorded_at = cut
         return _answer(position, recorded_at, hierarchy, query, rows, found)
@@ -328,7 +329,9 @@ def read_hierarchy(text: str) -> str:
     return text
 
 
-_COARSE = frozenset((*BY_UNITS, "level", *BY_DAYS))
+_DAYLESS = frozenset((*BY_UNITS, "level"))
+"""What tells no days apart, in the tree of one day."""
+_COARSE = _DAYLESS | frozenset(BY_DAYS)
 """What the sums by day and month can tell."""
 
 
@@ -354,11 +357,14 @@ def _check(query: TotalsQuery) -> None:
         raise FieldInvalidError("by", f"{' and '.join(bys)} are of one kind; name one of them")
 
 
-def _question(query: TotalsQuery, *, fine: bool) -> Composed:
+def _question(query: TotalsQuery, *, fine: bool, by_day: bool) -> Composed:
     part_1, part_2 = (_PARTS[by] for by in (*query.bys, "")[:2])
     parts = {"part_1": part_1, "part_2": part_2}
     if not fine:
-        return SQL(_QUERIES["read_coarse"]).format(**parts)
+        coarse = SQL(_QUERIES["coarse"]).format()
+        if not by_day:
+            coarse = SQL(_QUERIES["coarse_summed"]).format(coarse=coarse)
+        return SQL(_QUERIES["read_coarse"]).format(**parts, coarse=coarse)
     if query.attribution == "acting":
         return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(""), leaf=SQL("leaf_id"))
     return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(_QUERIES["held"]), leaf=SQL("holder"))
@@ -375,7 +381,7 @@ def _coarse(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:
     return {
         "months": months,
         # In the tree of one day, what awaits is the same whenever it began to; so is all of it where no days are asked for.
-        "ever": not boundaries and set(query.bys) <= {*BY_UNITS, "level"},
+        "ever": not boundaries and _DAYLESS.issuperset(query.bys),
         "bounded": query.from_day is not None or query.to_day is not None,
         "from": first,
         "to": after_last,

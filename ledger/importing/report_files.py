@@ -137,13 +137,14 @@ def _csv_records(text: io.TextIOWrapper) -> Iterator[Line]:
             if row == [""]:
                 continue
         values = pick([*row, ""]) if len(row) == width else _raw("".join(physical))
-        if fault := _record_fault(row, width, physical):
-            yield Line(number, values, fault)
-        elif values[0].startswith("{") and not any(values[1:]):
-            # A line of JSON that could not be read stands so among the refused ones, and is corrected there.
-            yield _json_line(number, values[0])
-        else:
-            yield Line(number, values)
+        yield _record(number, values, _record_fault(row, width, physical))
+
+
+def _record(number: int, values: tuple[str, ...], fault: InputError | None) -> Line:
+    if fault is None and values[0].startswith("{") and not any(values[1:]):
+        # A line of JSON that could not be read stands so among the refused ones, and is corrected there.
+        return _json_line(number, values[0])
+    return Line(number, values, fault)
 
 
 def _record_fault(row: list[str], width: int, physical: list[str]) -> InputError | None:
