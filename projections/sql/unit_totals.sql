@@ -5,7 +5,7 @@ COPY {deltas} (
 ) FROM STDIN;
 
 -- add --
--- Sums by day, each cell once; those by month and of all days are their sums.
+-- Sums by day, each cell once; those by pentad, by month and of all days are their sums.
 WITH delta AS MATERIALIZED (
     SELECT * FROM unnest(
         %(leaf_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
@@ -40,6 +40,30 @@ added_day AS (
         awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
         awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
         awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+),
+added_pentad AS (
+    INSERT INTO {pentad} AS t (
+        leaf_id, level, pentad,
+        collected, approved, rejected, notified,
+        activated, locked, unlocked, withdrawn
+    )
+    SELECT leaf_id, level, first,
+           sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
+           sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int
+    FROM delta,
+         -- The days 1, 6, 11, 16, 21 and 26.
+         LATERAL (SELECT extract(day FROM day)::int - 1 AS number) AS n,
+         LATERAL (SELECT day - (number - 5 * least(5, number / 5)) AS first) AS p
+    GROUP BY leaf_id, level, first
+    ON CONFLICT (pentad, leaf_id, level) DO UPDATE
+    SET collected = t.collected + excluded.collected,
+        approved  = t.approved  + excluded.approved,
+        rejected  = t.rejected  + excluded.rejected,
+        notified  = t.notified  + excluded.notified,
+        activated = t.activated + excluded.activated,
+        locked    = t.locked    + excluded.locked,
+        unlocked  = t.unlocked  + excluded.unlocked,
+        withdrawn = t.withdrawn + excluded.withdrawn
 ),
 added_month AS (
     INSERT INTO {month} AS t (
@@ -98,7 +122,8 @@ SET collected           = t.collected           + excluded.collected,
 -- The sums of a question, each with its sign. One statement reads them, so that the position and the counts are of one
 -- moment, also while a rebuild swaps the tables. Where no day matters, all of it comes from the sums of all days. Months
 -- come from theirs; of one that is asked for in part, the days are added that are asked for, or those taken off again that
--- are not, whichever are fewer. A month within which the tree changes is broken: its days are read instead.
+-- are not, whichever are fewer, five at a time as far as that goes. A month within which the tree changes is broken: its days
+-- are read instead.
 -- What awaits, awaits now: the days asked for do not bound it.
 SELECT leaf_id, level, DATE '2000-01-01' AS day,
        collected, approved, rejected, notified,
@@ -124,12 +149,19 @@ SELECT leaf_id, level, day,
        collected, approved, rejected, notified,
        activated, locked, unlocked, withdrawn,
        0, 0,
-       CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
+       CASE WHEN day = ANY(%(days_off)t::date[]) THEN -1 ELSE 1 END
 FROM unit_totals_day
 WHERE %(months)b::boolean
-  AND ((day >= %(head_from)b::date AND day < %(head_to)b::date)
-       OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date))
-  AND (%(broken)t::date[] = '{{}}' OR date_trunc('month', day::timestamp)::date <> ALL(%(broken)t::date[]))
+  AND day = ANY(%(days)t::date[])
+UNION ALL
+SELECT leaf_id, level, pentad,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       0, 0,
+       CASE WHEN pentad = ANY(%(pentads_off)t::date[]) THEN -1 ELSE 1 END
+FROM unit_totals_pentad
+WHERE %(months)b::boolean
+  AND pentad = ANY(%(pentads)t::date[])
 UNION ALL
 SELECT leaf_id, level, day,
        collected, approved, rejected, notified,
