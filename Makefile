@@ -7,7 +7,7 @@ KILLS ?= 30
 BENCH_FLAGS ?=
 STAGES ?= 100000,1000000,10000000
 
-.PHONY: demo test lint kills bench bench-growth pins clean
+.PHONY: demo test lint kills bench bench-growth bench-nation pins clean
 
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
@@ -29,6 +29,9 @@ bench: $(VENV)/test.stamp ## measures the ledger beside what it is to be compare
 
 bench-growth: $(VENV)/test.stamp ## measures one log that grows to 11 million events; shorter: STAGES=100000,1000000
 	$(BIN)/python -m benchmarks.growth --stages $(STAGES) $(BENCH_FLAGS)
+
+bench-nation: $(VENV)/test.stamp ## measures the totals of a whole nation of 10 million events, and the proof of them; 16 GB of disk
+	$(BIN)/python -m benchmarks.national $(BENCH_FLAGS)
 
 pins: $(VENV)/test.stamp ## renews the pinned requirements
 	$(BIN)/pip install --quiet pip-tools

@@ -82,11 +82,21 @@ def _asked(count: int, scale: float) -> int:
 
 
 def _latency(results: Results, key: str, suffix: str, client: httpx.Client, addresses: Sequence[str]) -> None:
-    client.get(addresses[0]).raise_for_status()
+    ask(client, addresses[:1])
+    times = ask(client, addresses)
+    results.add(f"{key}.median{suffix}", statistics.median(times))
+    results.add(f"{key}.p95{suffix}", p95(times))
+
+
+def ask(client: httpx.Client, addresses: Sequence[str]) -> list[float]:
+    """Return how many milliseconds each answer took."""
     times = []
     for address in addresses:
         began = time.perf_counter()
         client.get(address).raise_for_status()
         times.append((time.perf_counter() - began) * 1000)
-    results.add(f"{key}.median{suffix}", statistics.median(times))
-    results.add(f"{key}.p95{suffix}", statistics.quantiles(times, n=20)[18])
+    return times
+
+
+def p95(times: Sequence[float]) -> float:
+    return statistics.quantiles(times, n=20)[18]

@@ -26,7 +26,7 @@ from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy,
 from projections.runner import catch_up
 from projections.small_counts import masked
 from projections.status import ask, position_of, wait_for
-from projections.unit_totals import EVENTS, MEASURES, NAME, as_array
+from projections.unit_totals import EVENTS, MEASURES, NAME, as_array, pentad_of
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 
@@ -364,7 +364,8 @@ class Totals:
                 parameters |= holders(tree)
         else:
             parameters |= _coarse(query, rows.boundaries) | {"since": None if cut is None else cut[0]}
-        position, recorded_at, found = self.ask(_question(query, fine=fine), parameters)
+        by_day = bool(rows.boundaries) or not _DAYLESS.issuperset(query.bys)
+        position, recorded_at, found = self.ask(_question(query, fine=fine, by_day=by_day), parameters)
         if cut is not None:
             position, recorded_at = cut
         return _answer(position, recorded_at, hierarchy, query, rows, found)
@@ -417,7 +418,9 @@ def read_hierarchy(text: str) -> str:
     return text
 
 
-_COARSE = frozenset((*BY_UNITS, "level", *BY_DAYS))
+_DAYLESS = frozenset((*BY_UNITS, "level"))
+"""What tells no days apart, in the tree of one day."""
+_COARSE = _DAYLESS | frozenset(BY_DAYS)
 """What the sums by day and month can tell."""
 
 
@@ -443,39 +446,51 @@ def _check(query: TotalsQuery) -> None:
         raise FieldInvalidError("by", f"{' and '.join(bys)} are of one kind; name one of them")
 
 
-def _question(query: TotalsQuery, *, fine: bool) -> Composed:
+def _question(query: TotalsQuery, *, fine: bool, by_day: bool) -> Composed:
     part_1, part_2 = (_PARTS[by] for by in (*query.bys, "")[:2])
     parts = {"part_1": part_1, "part_2": part_2}
     if not fine:
-        return SQL(_QUERIES["read_coarse"]).format(**parts)
+        coarse = SQL(_QUERIES["coarse"]).format()
+        if not by_day:
+            coarse = SQL(_QUERIES["coarse_summed"]).format(coarse=coarse)
+        return SQL(_QUERIES["read_coarse"]).format(**parts, coarse=coarse)
     if query.attribution == "acting":
         return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(""), leaf=SQL("leaf_id"))
     return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(_QUERIES["held"]), leaf=SQL("holder"))
 
 
 def _coarse(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:
-    """Return what months and days a question of the sums reads."""
+    """Return what months, pentads and days a question of the sums reads."""
     first, after_last = _bounds(query)
-    edges = _edges(query)
-    in_months = edges["head_from"] == edges["head_to"] and edges["tail_from"] == edges["tail_to"]
-    # By month, days that are not whole months would be told apart from what waits since the others of those months.
-    months = {"day", "week"}.isdisjoint(query.bys) and ("month" not in query.bys or in_months)
     broken = sorted({day.replace(day=1) for day in boundaries if day.day != 1})
+    parts = parted(first, after_last)
     return {
-        "months": months,
+        # By month, days that are not whole months would be told apart from what waits since the others of those months.
+        "months": {"day", "week"}.isdisjoint(query.bys) and ("month" not in query.bys or parts.in_months),
         # In the tree of one day, what awaits is the same whenever it began to; so is all of it where no days are asked for.
-        "ever": not boundaries and set(query.bys) <= {*BY_UNITS, "level"},
+        "ever": not boundaries and _DAYLESS.issuperset(query.bys),
         "bounded": query.from_day is not None or query.to_day is not None,
         "from": first,
         "to": after_last,
+        "month_from": parts.month_from,
+        "month_to": parts.month_to,
         "broken": as_array(broken),
         "broken_days": as_array([day for month in broken for day in _days_of(month)]),
-        **edges,
+        # A month within which the tree changes is read day by day, whatever is asked of it.
+        **{
+            name: as_array([day for day in days if day.replace(day=1) not in broken])
+            for name, days in {
+                "pentads": parts.pentads + parts.pentads_off,
+                "pentads_off": parts.pentads_off,
+                "days": parts.days + parts.days_off,
+                "days_off": parts.days_off,
+            }.items()
+        },
     }
 
 
 def _days_of(month: date) -> list[date]:
-    return [month + timedelta(number) for number in range((_next_month(month) - month).days)]
+    return _days(month, _next_month(month))
 
 
 def _bounds(query: TotalsQuery) -> tuple[date, date]:
@@ -485,40 +500,74 @@ def _bounds(query: TotalsQuery) -> tuple[date, date]:
     return first, max(first, after_last)
 
 
-def _edges(query: TotalsQuery) -> dict[str, Any]:
-    """Split the days asked for into months, and days at both ends to be added to them or taken off."""
-    first, after_last = _bounds(query)
+class Parted(msgspec.Struct):
+    """Of which sums the events of some days are the sum."""
+
+    month_from: date
+    month_to: date
+    """Whole months, a half-open interval."""
+    pentads: list[date] = []
+    """First days of pentads that are added to them,"""
+    pentads_off: list[date] = []
+    """and of those that are taken off again."""
+    days: list[date] = []
+    days_off: list[date] = []
+
+    @property
+    def in_months(self) -> bool:
+        return not (self.pentads or self.pentads_off or self.days or self.days_off)
+
+
+def parted(first: date, after_last: date) -> Parted:
+    """Return of what the days of a half-open interval are made: as few sums as that takes, or nearly so."""
     month_from, month_to = first.replace(day=1), after_last.replace(day=1)
     tail_end = month_to if month_to == after_last else _next_month(month_to)
     if month_from == month_to:
         if 2 * (after_last - first).days > (tail_end - month_from).days:
             # All but some days of one month.
-            return (
-                _of_months(month_from, tail_end)
-                | _days("head", month_from, first, -1)
-                | _days("tail", after_last, tail_end, -1)
-            )
-        return (
-            _of_months(first, first)
-            | _days("head", first, after_last, 1)
-            | _days("tail", after_last, after_last, 1)
-        )
+            parts = Parted(month_from, tail_end)
+            _take(parts, month_from, first, -1)
+            _take(parts, after_last, tail_end, -1)
+            return parts
+        parts = Parted(first, first)
+        _take(parts, first, after_last, 1)
+        return parts
     head_end = month_from if month_from == first else _next_month(month_from)
-    head, tail = _days("head", first, head_end, 1), _days("tail", month_to, after_last, 1)
-    whole_from, whole_to = head_end, month_to
+    parts = Parted(head_end, month_to)
     if first - month_from < head_end - first:
-        whole_from, head = month_from, _days("head", month_from, first, -1)
+        parts.month_from = month_from
+        _take(parts, month_from, first, -1)
+    else:
+        _take(parts, first, head_end, 1)
     if tail_end - after_last < after_last - month_to:
-        whole_to, tail = tail_end, _days("tail", after_last, tail_end, -1)
-    return _of_months(whole_from, whole_to) | head | tail
+        parts.month_to = tail_end
+        _take(parts, after_last, tail_end, -1)
+    else:
+        _take(parts, month_to, after_last, 1)
+    return parts
 
 
-def _of_months(first: date, after_last: date) -> dict[str, Any]:
-    return {"month_from": first, "month_to": after_last}
+def _take(parts: Parted, first: date, after: date, sign: int) -> None:
+    """Add days of one month, a half-open interval, or take them off: by pentads, and by days at their ends."""
+    month = first.replace(day=1)
+    starts = [day for day in _days_of(month) if pentad_of(day) == day] + [_next_month(month)]
+    begin = min(starts, key=lambda start: abs(start - first))
+    end = min(starts, key=lambda start: abs(start - after))
+    pentads = [start for start in starts if begin <= start < end]
+    over = _days(first, begin) + _days(end, after)
+    under = _days(begin, first) + _days(after, end)
+    if len(pentads) + len(over) + len(under) >= (after - first).days:
+        pentads, over, under = [], _days(first, after), []
+    for target, target_off, these, those in (
+        (parts.pentads, parts.pentads_off, pentads, []),
+        (parts.days, parts.days_off, over, under),
+    ):
+        (target if sign > 0 else target_off).extend(these)
+        (target_off if sign > 0 else target).extend(those)
 
 
-def _days(end: str, first: date, after_last: date, sign: int) -> dict[str, Any]:
-    return {f"{end}_from": first, f"{end}_to": after_last, f"{end}_sign": sign}
+def _days(first: date, after: date) -> list[date]:
+    return [first + timedelta(number) for number in range((after - first).days)]
 
 
 def _next_month(day: date) -> date:

@@ -258,11 +258,22 @@ def _day_and_shift(instant: datetime) -> tuple[date, str]:
     return local.date(), shift_of(local)
 
 
+def pentad_of(day: date) -> date:
+    """Return the first day of the five, the last of a month up to six, that a day belongs to: 1, 6, 11, 16, 21 or 26."""
+    return day.replace(day=1 + 5 * min(5, (day.day - 1) // 5))
+
+
 class UnitTotalsTables(Tables):
-    """The deltas and their sums by day and by month, live or being rebuilt beside them."""
+    """The deltas and their sums by day, pentad and month, live or being rebuilt beside them."""
 
     NAME = NAME
-    LIVE = ("unit_totals_ever", "unit_totals_month", "unit_totals_day", "unit_totals_deltas")
+    LIVE = (
+        "unit_totals_ever",
+        "unit_totals_month",
+        "unit_totals_pentad",
+        "unit_totals_day",
+        "unit_totals_deltas",
+    )
 
     def __init__(self, *, rebuild: bool = False) -> None:
         super().__init__(rebuild=rebuild)

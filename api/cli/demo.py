@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from api.campaign import NOTICE, Campaign, made_up_name, simulate, write
+from api.campaign import NOTICE, Campaign, communes, districts, made_up_name, populations, simulate, write
 from api.cli.common import Context, command
 from api.cli.operation import run_server
 from api.cli.output import note
@@ -16,6 +16,7 @@ from api.cli.reading import tell_totals
 from ledger import Ledger
 from ledger.application import UnitsChanged
 from ledger.importing import import_file
+from ledger.targets import TargetRow
 from ledger.units.commands import AbolishUnits
 from projections import TotalsQuery, catch_up, open_totals
 
@@ -25,6 +26,10 @@ MARK = "made-up-demo.txt"
 """Says of a home that its ledger is invented, so that it is never mixed with a real one."""
 
 LAST_DAY_OF_2024 = date(2024, 12, 31)
+TARGET_ISSUER = "made up: the province"
+TARGET_PERMILLE = 1_150
+"""How many are to be activated by the end of the year, per 1,000 dossiers of the campaign: so that some districts are
+ahead on its last day, and some behind."""
 RESOLUTION_1238, POLICE, RESOLUTION_1686 = (
     "1238/NQ-UBTVQH15",
     "the police of districts is abolished",
@@ -90,19 +95,44 @@ def demo(context: Context, *, dossiers: int, no_serve: bool, port: int) -> None:
             f"the campaign: {result.recorded:,} events recorded, {result.duplicates:,} were already, "
             f"{result.refused:,} refused, in {result.seconds:.1f} s"
         )
+        _set_targets(ledger, campaign)
         _reorganise(ledger)
         totals = open_totals(ledger)
         with context.output.progress("counting", "events") as progress:
             catch_up(ledger.database, on_progress=progress)
         answer = totals.read(TotalsQuery(unit=PROVINCE, to_day=LAST_DAY_OF_2024))
         tell_totals(context.output, answer, ["unit"])
-    communes, restated, stop = (
-        context.settings.suggest(words)
-        for words in ("totals --unit 401 --to 2024-12-31", f"totals --unit {PROVINCE}", "stop")
-    )
-    note(f"look further: {communes}; in the communes of today: {restated}; this stops its PostgreSQL: {stop}")
+    for what, words in (
+        ("the communes of Nga Sơn", "totals --unit 401 --to 2024-12-31"),
+        ("in the communes of today", f"totals --unit {PROVINCE}"),
+        ("who is behind its target", f"progress --unit {PROVINCE} --by district --on {campaign.end}"),
+        ("this stops its PostgreSQL", "stop"),
+    ):
+        note(f"{what}: {context.settings.suggest(words)}")
     if not no_serve:
         run_server(context, host="127.0.0.1", port=port, workers=1)
+
+
+def _set_targets(ledger: Ledger, campaign: Campaign) -> None:
+    """Set an invented target of each district: its share by its people."""
+    people: Counter[str] = Counter()
+    for commune, district in communes().items():
+        people[district] += populations()[commune]
+    rows = [
+        TargetRow(
+            unit=district,
+            measure="activated",
+            number=campaign.dossiers * TARGET_PERMILLE * people[district] // (1000 * people.total()) or 1,
+            from_day=campaign.start,
+            deadline=LAST_DAY_OF_2024,
+        )
+        for district in districts()
+    ]
+    # A campaign of another size sets others in their place.
+    done = ledger.set_targets(rows, issuer=TARGET_ISSUER, replace=True)
+    note(
+        f"targets of the districts, made up: {done.recorded - done.withdrawn} set, {done.unchanged} were already"
+    )
 
 
 def _reorganise(ledger: Ledger) -> None:

@@ -91,6 +91,10 @@ class Output(msgspec.Struct, frozen=True):
             writer.writerows(rows)
             _write(text.getvalue().encode(errors="replace"))
             return
+        if not rows and total is None:
+            # Columns of nothing are not worth a screen.
+            _write(f"{title}\n".encode(errors="replace"))
+            return
         width = Console().width if sys.stdout.isatty() else NOT_A_TERMINAL_WIDTH
         cells = [[*map(_cell, row)] for row in rows]
         footers = ["" if total is None else _cell(value) for value in total or columns]

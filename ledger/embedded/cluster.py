@@ -9,7 +9,8 @@ from pathlib import Path
 from ledger.embedded.place import Place
 from ledger.errors import StoreNotReadyError
 
-SHARED_BUFFERS_BYTES_MAX = 2 << 30
+SHARED_BUFFERS_BYTES_MAX = 8 << 30
+"""With 2 GB, a batch's citizens took twice as long to find among ten million events as among one."""
 
 _SETTINGS = """\
 # Written by the ledger at every start of the server: your own settings belong into ledger_user.conf.

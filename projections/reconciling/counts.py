@@ -1,8 +1,8 @@
 """The tables of the unit totals beside the log: every delta, and their sums."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, ClassVar
 
 from psycopg import Connection
 
@@ -73,7 +73,7 @@ class Days(Table):
 
     NAME = "unit_totals_day"
     PROJECTION = UNIT_TOTALS
-    MEASURES = COUNTS
+    MEASURES: ClassVar[tuple[str, ...]] = COUNTS
 
     def of_log(self, life: Life, upto: int) -> Iterator[Item]:
         for (_, position, _, _, _), moves in life.events:
@@ -81,10 +81,11 @@ class Days(Table):
                 for (leaf, level, day, *_), measure, number in moves:
                     bucket, key = self._cell(leaf, level, self._period(day))
                     for column in _COLUMNS[measure]:
-                        yield (bucket, key, column, number, position)
+                        if column < len(self.MEASURES):
+                            yield (bucket, key, column, number, position)
 
     def rows(self, connection: Connection[Any]) -> Iterator[list[Item]]:
-        types = ("text", "int2", "date", *["int4"] * len(COUNTS))
+        types = ("text", "int2", "date", *["int4"] * len(self.MEASURES))
         for leaf, level, day, *numbers in read(connection, self.NAME, types):
             bucket, key = self._cell(leaf, level, day)
             yield [(bucket, key, column, number, None) for column, number in enumerate(numbers) if number]
@@ -98,6 +99,20 @@ class Days(Table):
 
     def _cell(self, leaf: str, level: int, first: date) -> tuple[int, Key]:
         return month_number(first), (first, leaf, level)
+
+
+class Pentads(Days):
+    """Sums of events by leaf, level and five days of a month."""
+
+    NAME = "unit_totals_pentad"
+    MEASURES = EVENTS
+
+    def tell(self, key: Key) -> dict[str, Any]:
+        return dict(zip(("pentad", "leaf", "level"), key, strict=True))
+
+    def _period(self, day: date) -> date:
+        # By itself, not as the projection reckons it.
+        return day - timedelta(days=(day.day - 1) % 5 if day.day < 31 else 5)
 
 
 class Months(Days):

@@ -10,11 +10,11 @@ from secrets import randbits
 from typing import Any, ClassVar
 
 from ledger import UnitTree
-from projections.reconciling.counts import Days, Deltas, Ever, Months
+from projections.reconciling.counts import Days, Deltas, Ever, Months, Pentads
 from projections.reconciling.reading import Item, Key, Table
 from projections.reconciling.waits import Times, Waiting
 
-TABLES: tuple[type[Table], ...] = (Deltas, Days, Months, Ever, Waiting, Times)
+TABLES: tuple[type[Table], ...] = (Deltas, Days, Pentads, Months, Ever, Waiting, Times)
 """Everything that is compared. A new table is a class, its query in ``reconcile.sql``, and its name here."""
 
 

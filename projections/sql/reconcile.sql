@@ -28,6 +28,13 @@ COPY (
     FROM unit_totals_day
 ) TO STDOUT (FORMAT binary);
 
+-- unit_totals_pentad --
+COPY (
+    SELECT leaf_id::text, level, pentad,
+           collected, approved, rejected, notified, activated, locked, unlocked, withdrawn
+    FROM unit_totals_pentad
+) TO STDOUT (FORMAT binary);
+
 -- unit_totals_month --
 COPY (
     SELECT leaf_id::text, level, month,

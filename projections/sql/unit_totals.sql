@@ -5,7 +5,7 @@ COPY {deltas} (
 ) FROM STDIN;
 
 -- add --
--- Sums by day, each cell once; those by month and of all days are their sums.
+-- Sums by day, each cell once; those by pentad, by month and of all days are their sums.
 WITH delta AS MATERIALIZED (
     SELECT * FROM unnest(
         %(leaf_id)b::uuid[], %(level)b::smallint[], %(day)b::date[],
@@ -40,6 +40,30 @@ added_day AS (
         awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
         awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
         awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+),
+added_pentad AS (
+    INSERT INTO {pentad} AS t (
+        leaf_id, level, pentad,
+        collected, approved, rejected, notified,
+        activated, locked, unlocked, withdrawn
+    )
+    SELECT leaf_id, level, first,
+           sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
+           sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int
+    FROM delta,
+         -- The days 1, 6, 11, 16, 21 and 26.
+         LATERAL (SELECT extract(day FROM day)::int - 1 AS number) AS n,
+         LATERAL (SELECT day - (number - 5 * least(5, number / 5)) AS first) AS p
+    GROUP BY leaf_id, level, first
+    ON CONFLICT (pentad, leaf_id, level) DO UPDATE
+    SET collected = t.collected + excluded.collected,
+        approved  = t.approved  + excluded.approved,
+        rejected  = t.rejected  + excluded.rejected,
+        notified  = t.notified  + excluded.notified,
+        activated = t.activated + excluded.activated,
+        locked    = t.locked    + excluded.locked,
+        unlocked  = t.unlocked  + excluded.unlocked,
+        withdrawn = t.withdrawn + excluded.withdrawn
 ),
 added_month AS (
     INSERT INTO {month} AS t (
@@ -94,13 +118,91 @@ SET collected           = t.collected           + excluded.collected,
     awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
     awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified;
 
+-- coarse --
+-- The sums of a question, each with its sign. One statement reads them, so that the position and the counts are of one
+-- moment, also while a rebuild swaps the tables. Where no day matters, all of it comes from the sums of all days. Months
+-- come from theirs; of one that is asked for in part, the days are added that are asked for, or those taken off again that
+-- are not, whichever are fewer, five at a time as far as that goes. A month within which the tree changes is broken: its days
+-- are read instead.
+-- What awaits, awaits now: the days asked for do not bound it.
+SELECT leaf_id, level, DATE '2000-01-01' AS day,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       awaiting_approval, awaiting_activation,
+       CASE WHEN %(bounded)b::boolean THEN 0 ELSE 1 END AS sign
+FROM unit_totals_ever
+WHERE %(ever)b::boolean
+UNION ALL
+SELECT leaf_id, level, month,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_approval END,
+       CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_activation END,
+       CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END
+FROM unit_totals_month
+WHERE %(months)b::boolean
+  AND month <> ALL(%(broken)t::date[])
+  AND (NOT %(ever)b::boolean
+       OR %(bounded)b::boolean AND month >= %(month_from)b::date AND month < %(month_to)b::date)
+UNION ALL
+SELECT leaf_id, level, day,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       0, 0,
+       CASE WHEN day = ANY(%(days_off)t::date[]) THEN -1 ELSE 1 END
+FROM unit_totals_day
+WHERE %(months)b::boolean
+  AND day = ANY(%(days)t::date[])
+UNION ALL
+SELECT leaf_id, level, pentad,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       0, 0,
+       CASE WHEN pentad = ANY(%(pentads_off)t::date[]) THEN -1 ELSE 1 END
+FROM unit_totals_pentad
+WHERE %(months)b::boolean
+  AND pentad = ANY(%(pentads)t::date[])
+UNION ALL
+SELECT leaf_id, level, day,
+       collected, approved, rejected, notified,
+       activated, locked, unlocked, withdrawn,
+       awaiting_approval, awaiting_activation,
+       CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
+FROM unit_totals_day
+WHERE NOT %(months)b::boolean
+   OR day = ANY(%(broken_days)t::date[])
+UNION ALL
+-- What has come since a position that is asked for.
+SELECT leaf_id, level, day,
+       CASE event WHEN 0 THEN -count ELSE 0 END, CASE event WHEN 1 THEN -count ELSE 0 END,
+       CASE event WHEN 2 THEN -count ELSE 0 END, CASE event WHEN 3 THEN -count ELSE 0 END,
+       CASE event WHEN 4 THEN -count ELSE 0 END, CASE event WHEN 5 THEN -count ELSE 0 END,
+       CASE event WHEN 6 THEN -count ELSE 0 END, CASE event WHEN 7 THEN -count ELSE 0 END,
+       CASE WHEN waits IN (0, 1) THEN -count ELSE 0 END, CASE WHEN waits IN (2, 3) THEN -count ELSE 0 END,
+       CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
+FROM unit_totals_deltas
+WHERE position > %(since)b::bigint
+
+-- coarse_summed --
+-- The same where no day is told apart: summed for each leaf before it is looked up where that counts, which takes longer
+-- than to add it.
+SELECT leaf_id, level, NULL::date AS day,
+       sum(sign * collected) AS collected,
+       sum(sign * approved) AS approved,
+       sum(sign * rejected) AS rejected,
+       sum(sign * notified) AS notified,
+       sum(sign * activated) AS activated,
+       sum(sign * locked) AS locked,
+       sum(sign * unlocked) AS unlocked,
+       sum(sign * withdrawn) AS withdrawn,
+       sum(awaiting_approval) AS awaiting_approval,
+       sum(awaiting_activation) AS awaiting_activation,
+       1 AS sign
+FROM ({coarse}) AS signed
+GROUP BY leaf_id, level
+
 -- read_coarse --
--- One statement, so that the position and the counts are of one moment, also while a rebuild
--- swaps the tables. Where no day matters, all of it comes from the sums of all days. Months come from theirs; of one that is asked for in part, the days are added
--- that are asked for, or those taken off again that are not, whichever are fewer. A month within which the tree
--- changes is broken: its days are read instead.
--- What awaits, awaits now: the days asked for do not bound it. Leaves come with the bucket that
--- they count in, from a day on and before another; -1 is the rest.
+-- Leaves come with the bucket that they count in, from a day on and before another; -1 is the rest.
 SELECT tracked.position, tracked.recorded_at, counted.*
 FROM projections AS tracked
 LEFT JOIN (
@@ -116,58 +218,7 @@ LEFT JOIN (
            sum(sign * withdrawn)::bigint,
            sum(awaiting_approval)::bigint,
            sum(awaiting_activation)::bigint
-    FROM (
-        SELECT leaf_id, level, DATE '2000-01-01' AS day,
-               collected, approved, rejected, notified,
-               activated, locked, unlocked, withdrawn,
-               awaiting_approval, awaiting_activation,
-               CASE WHEN %(bounded)b::boolean THEN 0 ELSE 1 END AS sign
-        FROM unit_totals_ever
-        WHERE %(ever)b::boolean
-        UNION ALL
-        SELECT leaf_id, level, month,
-               collected, approved, rejected, notified,
-               activated, locked, unlocked, withdrawn,
-               CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_approval END,
-               CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_activation END,
-               CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END
-        FROM unit_totals_month
-        WHERE %(months)b::boolean
-          AND month <> ALL(%(broken)t::date[])
-          AND (NOT %(ever)b::boolean
-               OR %(bounded)b::boolean AND month >= %(month_from)b::date AND month < %(month_to)b::date)
-        UNION ALL
-        SELECT leaf_id, level, day,
-               collected, approved, rejected, notified,
-               activated, locked, unlocked, withdrawn,
-               0, 0,
-               CASE WHEN day < %(head_to)b::date THEN %(head_sign)b::int ELSE %(tail_sign)b::int END
-        FROM unit_totals_day
-        WHERE %(months)b::boolean
-          AND ((day >= %(head_from)b::date AND day < %(head_to)b::date)
-               OR (day >= %(tail_from)b::date AND day < %(tail_to)b::date))
-          AND (%(broken)t::date[] = '{{}}' OR date_trunc('month', day::timestamp)::date <> ALL(%(broken)t::date[]))
-        UNION ALL
-        SELECT leaf_id, level, day,
-               collected, approved, rejected, notified,
-               activated, locked, unlocked, withdrawn,
-               awaiting_approval, awaiting_activation,
-               CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
-        FROM unit_totals_day
-        WHERE NOT %(months)b::boolean
-           OR day = ANY(%(broken_days)t::date[])
-        UNION ALL
-        -- What has come since a position that is asked for.
-        SELECT leaf_id, level, day,
-               CASE event WHEN 0 THEN -count ELSE 0 END, CASE event WHEN 1 THEN -count ELSE 0 END,
-               CASE event WHEN 2 THEN -count ELSE 0 END, CASE event WHEN 3 THEN -count ELSE 0 END,
-               CASE event WHEN 4 THEN -count ELSE 0 END, CASE event WHEN 5 THEN -count ELSE 0 END,
-               CASE event WHEN 6 THEN -count ELSE 0 END, CASE event WHEN 7 THEN -count ELSE 0 END,
-               CASE WHEN waits IN (0, 1) THEN -count ELSE 0 END, CASE WHEN waits IN (2, 3) THEN -count ELSE 0 END,
-               CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
-        FROM unit_totals_deltas
-        WHERE position > %(since)b::bigint
-    ) AS parts
+    FROM ({coarse}) AS parts
     LEFT JOIN unnest(%(members)t::uuid[], %(firsts)t::date[], %(afters)t::date[], %(buckets)t::int[])
         AS tree (member, first, after, bucket)
         ON member = leaf_id AND (first IS NULL OR parts.day >= first AND parts.day < after)

@@ -769,17 +769,17 @@ class TestDemo:
             ):
                 assert re.search(re.escape(told) + r"\d+ events recorded", first.stderr)
                 assert told + "recorded already" in second.stderr
-            hints = re.search(
-                r"^look further: (.*); in the communes of today: (.*); this stops its PostgreSQL: (.*)$",
-                first.stderr,
-                re.MULTILINE,
+            assert "made up: 27 set, 0 were already" in first.stderr
+            assert "made up: 0 set, 27 were already" in second.stderr
+            look, restated, behind, stop = (
+                as_typed(hint, cwd=home)
+                for hint in re.findall(r"^[^:]*: (\S*ledger --home .*)$", first.stderr, re.MULTILINE)
             )
-            assert hints is not None
-            look, restated, stop = (as_typed(hint, cwd=home) for hint in hints.groups())
             assert "Huyện Nga Sơn" not in look
             assert "Thị trấn Nga Sơn" in look
             assert "Phường Hàm Rồng" in restated
             assert "unallocated" in restated
+            assert "of 27 units" in behind
             assert "stopped\n" == stop
             assert {"stopped": False} == answer(ledger("stop", "--format", "json", home=home))
 

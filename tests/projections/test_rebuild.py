@@ -29,7 +29,13 @@ from tests.projections import by_hand, campaigns
 from tests.projections.test_runner import TOPIC, UNITS, caught_up, ended, mend, report, status, wait_until
 from tests.projections.waits_by_hand import check_all
 
-TABLES = ("unit_totals_ever", "unit_totals_month", "unit_totals_day", "unit_totals_deltas")
+TABLES = (
+    "unit_totals_ever",
+    "unit_totals_month",
+    "unit_totals_pentad",
+    "unit_totals_day",
+    "unit_totals_deltas",
+)
 
 
 def rows_of_tables(database) -> dict[str, list]:

@@ -14,7 +14,8 @@ from ledger.database import Database
 from ledger.errors import FieldInvalidError, StoreNotReadyError, UnitNotValidError, UnitUnknownError
 from ledger.migrations import migrate
 from projections import NotCaughtUpError, Totals, TotalsQuery, catch_up, open_totals
-from projections.totals import _edges
+from projections.totals import parted
+from projections.unit_totals import pentad_of
 from tests.projections.by_hand import EVENTS, MEASURES
 
 TUESDAY = datetime.fromisoformat("2024-10-01T09:00:00+07:00")
@@ -214,22 +215,28 @@ def test_days_are_inclusive(totals, desk):
 
 @given(first=st.dates(date(2023, 12, 1), date(2024, 4, 5)), length=st.integers(0, 130))
 def test_days_from_months(first, length):
-    """Months, and days added to them or taken off, are the days asked for, each once; it takes few of them."""
-    edges = _edges(TotalsQuery(from_day=first, to_day=first + timedelta(length - 1)))
+    """Months, and pentads and days added to them or taken off, are the days asked for, each once; it takes few of them."""
+    parts = parted(first, first + timedelta(length))
 
-    counted = Counter(
-        day for day in EVERY_DAY if edges["month_from"] <= day.replace(day=1) < edges["month_to"]
-    )
-    read = 0
-    for end in ("head", "tail"):
+    counted = Counter(day for day in EVERY_DAY if parts.month_from <= day.replace(day=1) < parts.month_to)
+    for sign, pentads, days in ((1, parts.pentads, parts.days), (-1, parts.pentads_off, parts.days_off)):
         for day in EVERY_DAY:
-            # Which sign a day has is told as the query does.
-            if edges[f"{end}_from"] <= day < edges[f"{end}_to"]:
-                counted[day] += edges["head_sign" if day < edges["head_to"] else "tail_sign"]
-                read += 1
+            # Each pentad and day once, as the query takes them.
+            counted[day] += sign * ((pentad_of(day) in pentads) + (day in days))
     assert [first + timedelta(day) for day in range(length)] == [day for day in EVERY_DAY if counted[day]]
     assert {1} >= {number for number in counted.values() if number}
-    assert read <= 31
+    assert not set(parts.days) & set(parts.days_off)
+    assert not set(parts.pentads) & set(parts.pentads_off)
+    read = [*parts.pentads, *parts.pentads_off, *parts.days, *parts.days_off]
+    assert len(read) <= 12
+
+
+def test_pentads():
+    """Five days each; the last of a month has what is left."""
+    for day in EVERY_DAY:
+        assert pentad_of(day) <= day
+        assert pentad_of(day).day in (1, 6, 11, 16, 21, 26)
+        assert day.day - pentad_of(day).day < (6 if day.day == 31 else 5)
 
 
 def test_days_the_wrong_way_round_are_refused(totals):

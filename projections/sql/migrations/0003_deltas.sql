@@ -1,5 +1,5 @@
 -- Every delta with its position, so that any past state can be told, by officer, team and residence too; and their sums by
--- day, by month and ever. Everything is counted anew from the log, which takes about a minute for 5 million events.
+-- day, by pentad, by month and ever. Everything is counted anew from the log, which takes about a minute for 5 million events.
 
 DROP TABLE {schema}.unit_totals_month, {schema}.unit_totals_day, {schema}.unit_totals_fine;
 
@@ -41,6 +41,23 @@ CREATE TABLE {schema}.unit_totals_month (
     awaiting_long       int      NOT NULL,
     awaiting_notified   int      NOT NULL,
     PRIMARY KEY (month, leaf_id, level)
+) WITH (fillfactor = 70);
+
+-- Five days, or up to six at the end of a month, by the first of them: what a question between two days reads of the months at
+-- both ends. What awaits is never asked for so.
+CREATE TABLE {schema}.unit_totals_pentad (
+    leaf_id   uuid     NOT NULL,
+    level     smallint NOT NULL,
+    pentad    date     NOT NULL,
+    collected int      NOT NULL,
+    approved  int      NOT NULL,
+    rejected  int      NOT NULL,
+    notified  int      NOT NULL,
+    activated int      NOT NULL,
+    locked    int      NOT NULL,
+    unlocked  int      NOT NULL,
+    withdrawn int      NOT NULL,
+    PRIMARY KEY (pentad, leaf_id, level)
 ) WITH (fillfactor = 70);
 
 CREATE TABLE {schema}.unit_totals_day (
@@ -89,7 +106,7 @@ CREATE INDEX unit_totals_deltas_position ON {schema}.unit_totals_deltas USING br
 -- Details of one unit.
 CREATE INDEX unit_totals_deltas_leaf ON {schema}.unit_totals_deltas (leaf_id, day);
 
-GRANT SELECT ON {schema}.unit_totals_ever, {schema}.unit_totals_month, {schema}.unit_totals_day, {schema}.unit_totals_deltas TO {writer};
+GRANT SELECT ON {schema}.unit_totals_ever, {schema}.unit_totals_month, {schema}.unit_totals_pentad, {schema}.unit_totals_day, {schema}.unit_totals_deltas TO {writer};
 
 UPDATE {schema}.projections
 SET position    = 0,
