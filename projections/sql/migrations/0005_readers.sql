@@ -5,6 +5,7 @@ GRANT SELECT (name, position, recorded_at) ON {schema}.projections TO {reader};
 GRANT SELECT ON
     {schema}.unit_totals_ever,
     {schema}.unit_totals_month,
+    {schema}.unit_totals_pentad,
     {schema}.unit_totals_day,
     {schema}.worklist_times
 TO {reader};
