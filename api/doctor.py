@@ -11,6 +11,7 @@ from ledger.errors import KeyFileError, StoreNotReadyError
 from ledger.identities import read_key_file
 from ledger.migrations import LOG, become, check_migrated, connect
 from ledger.privileges import compare, declare, read_catalogue
+from ledger.wrapping import wrapped_with
 from projections import COMPONENTS, NAMES
 from projections.errors import PositionLostError
 
@@ -51,7 +52,7 @@ def examine(database: Database, key_path: Path, *, version: str) -> Report:
         _read_projections(connection, names, facts, problems)
         become(connection, database.owner)
         _read_log(connection, names, facts, problems)
-        _read_key(connection, names, key_path, facts, problems)
+        _read_key(connection, names, database, key_path, facts, problems)
     return Report(facts, problems)
 
 
@@ -122,16 +123,31 @@ def _read_privileges(connection: Connection[Any], database: Database, problems: 
 
 
 def _read_key(
-    connection: Connection[Any], names: Names, key_path: Path, facts: dict[str, Any], problems: list[str]
+    connection: Connection[Any],
+    names: Names,
+    database: Database,
+    key_path: Path,
+    facts: dict[str, Any],
+    problems: list[str],
 ) -> None:
     facts["key file"] = str(key_path)
     claimed = connection.execute(sql.SQL("SELECT value FROM {key_check}").format(**names)).fetchone()
+    wrapped = wrapped_with(connection, database)
+    for number, citizens in wrapped.items():
+        facts[f"citizens on wrapping key {number}"] = citizens
     try:
-        check = read_key_file(key_path).check()
+        identities = read_key_file(key_path)
     except KeyFileError as error:
         problems.append(str(error))
         return
-    if claimed is not None and bytes(claimed[0]) != check:
+    if claimed is not None and bytes(claimed[0]) != identities.check():
         problems.append(
             f"the key file {key_path} is another ledger's; name the right one with LEDGER_KEY_FILE"
         )
+        return
+    problems.extend(
+        f"the key file {key_path} lacks wrapping key {number}, which {wrapped[number]:,} citizens need: "
+        "it is an old copy; use the current key file"
+        for number in sorted(wrapped.keys() - identities.numbers)
+    )
+    facts["wrapping key that seals"] = identities.newest

@@ -17,6 +17,7 @@ from ledger.commands import (
     Void,
     Withdraw,
 )
+from ledger.erasing import Erased
 from ledger.errors import LedgerError, UnavailableError
 from ledger.events import (
     Activated,
@@ -24,6 +25,7 @@ from ledger.events import (
     Amended,
     AnyEvent,
     Approved,
+    CitizenErased,
     Collected,
     Confirmed,
     Locked,
@@ -57,6 +59,7 @@ __all__ = [
     "AnyEvent",
     "Approve",
     "Approved",
+    "CitizenErased",
     "Collect",
     "Collected",
     "Confirm",
@@ -65,6 +68,7 @@ __all__ = [
     "Denominator",
     "DenominatorRow",
     "DossierState",
+    "Erased",
     "FrozenReport",
     "Head",
     "History",

@@ -23,17 +23,20 @@ from ledger.access.keeping import check_targets, check_units
 from ledger.access.keys import Key
 from ledger.access.reporting import reaches_dossier, reports_anything
 from ledger.business_time import business_day
-from ledger.checks import check, check_citizen, check_text
+from ledger.checks import check, check_citizen, check_holds_not, check_text
 from ledger.commands import AnyCommand
 from ledger.database import Database
 from ledger.embedded import default_home
+from ledger.erasing import Erased, erase
 from ledger.errors import (
     CitizenUnknownError,
     ContentionError,
     DossierUnknownError,
+    ErasedError,
     FieldInvalidError,
     FileInvalidError,
     InputError,
+    KeyFileInvalidError,
     KeyFileWrongError,
     LedgerError,
     NotPermittedError,
@@ -41,17 +44,19 @@ from ledger.errors import (
     NotUtf8Error,
     ReportUnknownError,
 )
-from ledger.events import Recorded, dossier_event, topic_of
+from ledger.events import CitizenErased, Recorded, dossier_events, topic_of
 from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.frozen_reports import FrozenReport, check_report, decide_freeze
 from ledger.history import DossierState, History, read_history, state_of
-from ledger.identities import KEY_FILE_NAME, Identities, create_key_file, read_key_file
+from ledger.identities import KEY_FILE_NAME, Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM
+from ledger.key_files import create_key_file
 from ledger.key_ring import DAYS, KeyMade, KeyRing
 from ledger.migrations import LOG, Component, become, check_migrated, connect, migrate
 from ledger.reasons import read_reasons
 from ledger.recording import DEFAULT_POLICY, Desk, Policy, Receipt, Refusal, Wish
 from ledger.store import (
+    KEY_RETIRED,
     UNITS_CHANGED,
     Batch,
     Head,
@@ -346,7 +351,16 @@ class Ledger:
                 return
             try:
                 first, recorded_at = self.recorder.append(batch)
-            except IntegrityError:
+            except IntegrityError as error:
+                if sqlstate_of(error) == KEY_RETIRED:
+                    retired = min(key[0] for key in batch.citizen_keys)
+                    self._identities.look_again()
+                    if self._identities.newest == retired:
+                        raise KeyFileInvalidError(
+                            f"wrapping key {retired}, the newest of this key file, was retired; use the current key file"
+                        ) from None
+                    desk.decide(desk.files.values(), tree)
+                    continue
                 # Somebody else wrote some of these dossiers first: those alone are decided again.
                 desk.decide(desk.load(self.recorder.read_batch(desk.files)), tree)
             except PersistenceError as error:
@@ -436,6 +450,78 @@ class Ledger:
             limit=limit,
         )
 
+    def reveal(self, dossier_id: UUID, *, by: Principal | None = None) -> str:
+        """Return the personal number of a dossier's citizen, 12 digits.
+
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: They may not see it.
+            DossierUnknownError: There is no such dossier.
+            ErasedError: Its citizen was erased.
+            KeyFileError: The key file does not open it.
+        """
+        by = self.asking(by, Right.REVEAL)
+        return self._number_of(self._entries(dossier_id, by, Right.REVEAL))
+
+    def _number_of(self, entries: Sequence[Recorded]) -> str:
+        """Return the number of the citizen of a dossier's entries; raise ErasedError where there is none any more."""
+        dossier_id = entries[0].originator_id
+        with translated():
+            sealed = self.recorder.sealed_of(dossier_id)
+        if sealed is None:
+            raise ErasedError(f"dossier {dossier_id} is nobody's: its citizen was erased")
+        number, key = sealed
+        return self._identities.reveal(Sealed(number, key), dossier_id)
+
+    def erase(
+        self,
+        dossier_id: UUID,
+        *,
+        reason: str,
+        basis: str = "",
+        actor: str = "local",
+        by: Principal | None = None,
+    ) -> Erased:
+        """Erase a dossier's citizen, for good: nobody finds the dossier by the number, or the number by the dossier.
+
+        Its events, what they count and what they prove stay; its notes open no more. The number, reported again, begins
+        another dossier. It takes the operator's login to the database, which this opens for itself.
+
+        Args:
+            reason: Why; it stands in the log for good, and holds no personal number.
+            basis: The decree or decision that it rests on.
+            by: Who erases; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: They may not operate the ledger.
+            InputError: The reason or the basis cannot be one.
+            DossierUnknownError: There is no such dossier.
+            ErasedError: It was done before; nothing was recorded.
+            UnavailableError: The database cannot be reached, or the login is no operator's. Where the connection was
+                lost it is not known whether it was done; ``history`` tells.
+        """
+        by = self.asking(by, Right.OPERATE)
+        check_text("reason", reason)
+        if basis:
+            check_text("basis", basis)
+        check_text("actor", actor)
+        citizen = self._number_of(self._entries(dossier_id, by, Right.OPERATE))
+        for name, text in (("reason", reason), ("basis", basis), ("actor", actor)):
+            check_holds_not(name, text, citizen)
+        for _ in range(ATTEMPTS_MAX):
+            version = self._entries(dossier_id, by, Right.OPERATE)[-1].originator_version
+            event = CitizenErased(
+                occurred_at=self._now().astimezone(UTC), actor=actor, reason=reason, basis=basis
+            )
+            erased = erase(self.database, dossier_id, version + 1, event)
+            if erased is not None:
+                return erased
+        raise ContentionError(
+            f"others kept writing this dossier first, {ATTEMPTS_MAX} times; nothing was recorded"
+        )
+
     def _entries(self, dossier_id: UUID, by: Principal, right: Right) -> list[Recorded]:
         """Return all of a dossier to whoever holds a right over a unit at which something of it counts today."""
         with translated():
@@ -443,7 +529,7 @@ class Ledger:
             entries = [] if nobody else self.recorder.read_stream(dossier_id)
         if None not in by.parts(right):
             tree, today = self.tree(), self.today()
-            events = [dossier_event(entry) for entry in entries]
+            events, _ = dossier_events(entries)
             if not reaches_dossier(by, right, events, today, self.reach(tree)):
                 raise NotPermittedError(
                     f"you may {WORDS[right]} of {told_parts(by, right, tree, today)}: no such dossier has anything that "

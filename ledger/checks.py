@@ -201,8 +201,13 @@ def _check_given(command: Command) -> None:
 def _check_own_number(command: Command) -> None:
     """Find the citizen's own number however it is spaced or embedded."""
     for name in _TEXT_FIELDS:
-        if command.citizen in _digits(getattr(command, name, "")):
-            raise PersonalNumberError(name)
+        check_holds_not(name, getattr(command, name, ""), command.citizen)
+
+
+def check_holds_not(name: str, text: str, citizen: str) -> None:
+    """Raise PersonalNumberError if a text holds a citizen's number, however it is spaced or embedded."""
+    if citizen in _digits(text):
+        raise PersonalNumberError(name)
 
 
 def check_text(name: str, text: str, characters_max: int = OPERATOR_TEXT_CHARACTERS_MAX) -> None:

@@ -53,6 +53,7 @@ from ledger.errors import (
     AlreadyNotifiedError,
     AlreadyVoidedError,
     EntryUnknownError,
+    ErasedError,
     IsAllocationError,
     IsCorrectionError,
     NotActiveError,
@@ -190,8 +191,12 @@ def decide(dossier: Dossier, command: AnyCommand, placing: Placing) -> AnyDossie
     """Return the event that *command* makes of *dossier*.
 
     Raises:
-        StateError: The dossier is elsewhere, or what would remain of it is not lawful; nothing changes.
+        StateError: The dossier is elsewhere or erased, or what would remain of it is not lawful; nothing changes.
     """
+    if dossier.erasures:
+        raise ErasedError(
+            f"level {command.level} of this dossier takes no more reports: its citizen was erased"
+        )
     if isinstance(command, StepCommand):
         return decide_step(dossier, command, placing)
     if isinstance(command, Allocate):
@@ -390,7 +395,7 @@ def _check_lawful(entries: Sequence[AnyDossierEvent]) -> None:
 
 def unit_at(dossier: Dossier, command: AnyCommand) -> datetime:
     """Return when the unit code of a command has to be valid."""
-    if isinstance(command, Reassign) and command.corrects <= dossier.version:
+    if isinstance(command, Reassign) and command.corrects <= len(dossier.entries):
         return dossier.entries[command.corrects - 1].occurred_at
     return command.occurred_at
 

@@ -23,12 +23,14 @@ from ledger.events import (
     Correction,
     Locked,
     Reassigned,
+    Recorded,
     Stand,
     State,
     Step,
     Type,
     Unlocked,
     Voided,
+    dossier_events,
 )
 
 WAITING: frozenset[State] = frozenset(("collected", "approved", "notified"))
@@ -60,7 +62,7 @@ class Dossier(msgspec.Struct, frozen=True, gc=False):
 
     id: UUID
     entries: tuple[AnyDossierEvent, ...] = ()
-    """Every event as it was recorded, by version."""
+    """Every event that a report made, as it was recorded, by version."""
     levels: dict[int, Standing] = {}
     keys: dict[str, int] = {}
     """Every key ever used in this dossier, with the version of its event; that of a voided one stays used."""
@@ -68,11 +70,13 @@ class Dossier(msgspec.Struct, frozen=True, gc=False):
     """The types of the steps that stand, over both levels."""
     allocations: Mapping[tuple[int, UUID], UUID] = {}
     """By level and split unit the part where the dossier belongs."""
+    erasures: int = 0
+    """How many erasures of its citizen follow the entries; then nothing more can be reported."""
 
     @property
     def version(self) -> int:
         """The number of its events; 0 for a dossier that is about to get its first."""
-        return len(self.entries)
+        return len(self.entries) + self.erasures
 
 
 def stand(standing: Standing | None, step: AnyStep) -> Standing:
@@ -289,6 +293,7 @@ def changes(before: Sequence[AnyDossierEvent], after: Sequence[AnyDossierEvent])
 def evolve(dossier: Dossier, event: AnyDossierEvent) -> Dossier:
     """Apply the dossier's next event. Events come from the log, so a misfit is a bug: assert."""
     assert event.key not in dossier.keys, (dossier.id, event.key)
+    assert not dossier.erasures, dossier.id
     if not isinstance(event, Step):
         return replay(dossier, (event,))
     entries = (*dossier.entries, event)
@@ -306,6 +311,7 @@ def evolve(dossier: Dossier, event: AnyDossierEvent) -> Dossier:
 def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:
     """Apply the dossier's next events; as ``evolve`` does one after the other, in less time."""
     entries = (*dossier.entries, *events)
+    assert not dossier.erasures, dossier.id
     keys = {event.key: version for version, event in enumerate(entries, 1)}
     assert len(keys) == len(entries), dossier.id
     steps = [entry for entry in entries if isinstance(entry, Step)]
@@ -316,3 +322,9 @@ def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:
         allocations = force.allocations
     types = frozenset([step.TYPE for step in steps])
     return Dossier(dossier.id, entries, levels_of(steps), keys, types, allocations)
+
+
+def dossier_of(dossier_id: UUID, entries: Iterable[Recorded]) -> Dossier:
+    """Return a dossier from all entries of its stream."""
+    reported, erasures = dossier_events(entries)
+    return msgspec.structs.replace(replay(Dossier(dossier_id), reported), erasures=len(erasures))

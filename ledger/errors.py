@@ -43,6 +43,7 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── AccountLockedError          account_locked
 │   ├── OutOfOrderError             out_of_order
 │   ├── NotSplitError               not_split
+│   ├── ErasedError                 erased
 │   └── CorrectionError             what a correction is about does not stand as it needs it
 │       ├── EntryUnknownError           unknown_entry
 │       ├── AlreadyVoidedError          already_voided
@@ -67,6 +68,7 @@ LedgerError                     refused; nothing was recorded for it
 └── KeyFileError                the secret that finds and seals citizens
     ├── KeyFileMissingError         key_file_missing
     ├── KeyFileInvalidError         key_file_invalid
+    ├── KeyNeededError              key_needed
     └── KeyFileWrongError           wrong_key_file
 
 UnavailableError                not a refusal: the answer is not known; try again with the same keys
@@ -409,6 +411,12 @@ class NotSplitError(StateError):
     code = "not_split"
 
 
+class ErasedError(StateError):
+    """The dossier's citizen was erased: it is nobody's, and stays as it is."""
+
+    code = "erased"
+
+
 class CorrectionError(StateError):
     """What a correction is about does not stand as the correction needs it."""
 
@@ -544,6 +552,18 @@ class KeyFileMissingError(KeyFileError):
 
 class KeyFileInvalidError(KeyFileError):
     code = "key_file_invalid"
+
+
+class KeyNeededError(KeyFileError):
+    """A wrapping key cannot be retired, because citizens' keys are wrapped with it."""
+
+    code = "key_needed"
+
+    def __init__(self, number: int, citizens: int) -> None:
+        super().__init__(
+            f"{citizens:,} citizens need wrapping key {number}; run ledger key rotate, then retire it"
+        )
+        self.number, self.citizens = number, citizens
 
 
 class KeyFileWrongError(KeyFileError):

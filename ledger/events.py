@@ -11,6 +11,7 @@ repeat what its row says (stream, version, position, time of recording).
 thousands of these, which the collector would walk again and again.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -315,10 +316,36 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
     TYPE = "confirmed"
 
 
+class CitizenErased(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="citizen.erased.v1",
+):
+    """The citizen's number and key were deleted: the dossier is nobody's from then on, and its notes open no more.
+
+    It stands in the dossier's stream, reports nothing, and nothing but another erasure follows it: where a backup brought
+    the citizen's row back, that is erased again.
+    """
+
+    TYPE: ClassVar[Literal["erased"]] = "erased"
+
+    occurred_at: datetime
+    actor: str
+    """Who erased it: a staff code, or ``local``."""
+    reason: str
+    basis: str = ""
+    """The decree or decision that it rests on."""
+
+
 AnyStep = Collected | Approved | Rejected | Notified | Withdrawn | Activated | Locked | Unlocked
 AnyCorrection = Voided | Reassigned | Amended | Confirmed
 AnyDossierEvent = AnyStep | Allocated | AnyCorrection
-AnyEvent = AnyDossierEvent | UnitEvent | TargetEvent | ReportFrozen | KeyEvent
+"""What a report makes of a dossier."""
+AnyEvent = AnyDossierEvent | CitizenErased | UnitEvent | TargetEvent | ReportFrozen | KeyEvent
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -340,8 +367,21 @@ class Recorded(Entry, frozen=True, gc=False, kw_only=True):
     """When the ledger learnt it, UTC, by the database server's clock; never falls from one position to the next."""
 
 
+def dossier_events(entries: Iterable[Recorded]) -> tuple[list[AnyDossierEvent], list[CitizenErased]]:
+    """Return what was reported, of all entries of a dossier's stream, and its erasures, which can only be the last."""
+    reported: list[AnyDossierEvent] = []
+    erasures: list[CitizenErased] = []
+    for entry in entries:
+        if isinstance(entry.event, CitizenErased):
+            erasures.append(entry.event)
+        else:
+            assert not erasures, entry.position
+            reported.append(dossier_event(entry))
+    return reported, erasures
+
+
 def dossier_event(entry: Recorded) -> AnyDossierEvent:
-    """Return the event of an entry that was read from a dossier's stream."""
+    """Return the event of an entry that a report made in a dossier's stream."""
     assert isinstance(entry.event, DossierEvent), entry.position
     return entry.event
 

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from ledger.business_time import business_day
-from ledger.dossier import Dossier, in_force, replay
+from ledger.dossier import dossier_of, in_force
 from ledger.events import (
     Allocated,
     AnyDossierEvent,
+    CitizenErased,
     Correction,
     Recorded,
     State,
     Step,
     Type,
     dossier_event,
+    dossier_events,
 )
 from ledger.units import UnitTree
 
@@ -51,6 +53,8 @@ class DossierState(msgspec.Struct, frozen=True):
     """The ledger position of the last of them."""
     levels: dict[str, LevelState]
     """By level, "1" and "2"; a level of which no collection stands is absent."""
+    erased: bool
+    """Whether its citizen was erased: then nobody can tell whose it was, and it takes no more reports."""
 
 
 class HistoryEvent(msgspec.Struct, frozen=True):
@@ -60,8 +64,9 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     """The event's number in the whole ledger, from 1."""
     version: int
     """The event's number in the dossier, from 1."""
-    type: Type
-    level: int
+    type: Type | Literal["erased"]
+    level: int | None
+    """Null of an erasure, which is of both."""
     occurred_at: datetime
     """When it happened, with the offset that was sent; of a correction, when it was made."""
     recorded_at: datetime
@@ -83,7 +88,8 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     allocated_of: list[UnitName] | None
     """Of an allocation: the split units of which it decides."""
     actor: str
-    key: str
+    key: str | None
+    """Null of an erasure, which is no report."""
     place: str | None
     team: str | None
     partner: str | None
@@ -91,8 +97,12 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     card: str | None
     """Of a collection."""
     reason: str | None
+    basis: str | None
+    """Of an erasure: the decree or decision that it rests on."""
     note: str | None
     """Opened; null also when the citizen was erased."""
+    note_erased: bool
+    """Whether there was a note that opens no more, because its key went with the citizen's number."""
     attempt: int | None
     unit_as_sent: str | None
 
@@ -103,12 +113,14 @@ class History(msgspec.Struct, frozen=True):
     dossier_id: UUID
     levels: dict[str, LevelState]
     """Where each level stands now, whatever part of the events was asked for."""
+    erased: bool
+    """Whether its citizen was erased, whatever part of the events was asked for."""
     events: list[HistoryEvent]
 
 
 def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> DossierState:
     """Return where a dossier stands after all its events, of which there is at least one."""
-    dossier = replay(Dossier(dossier_id), _events(entries))
+    dossier = dossier_of(dossier_id, entries)
     levels = {
         str(level): LevelState(
             standing.state,
@@ -120,7 +132,9 @@ def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> D
         for level, standing in sorted(dossier.levels.items())
         for part in (dossier.allocations.get((level, standing.collecting_unit_id)),)
     }
-    return DossierState(dossier_id, dossier.version, entries[-1].position, levels)
+    return DossierState(
+        dossier_id, dossier.version, entries[-1].position, levels, erased=dossier.erasures > 0
+    )
 
 
 def read_history(
@@ -132,19 +146,27 @@ def read_history(
     after: int = 0,
     limit: int | None = None,
 ) -> History:
-    """Return the trail of a dossier from all its events; *after* and *limit* choose which are told."""
+    """Return the trail of a dossier from all its events; *after* and *limit* choose which are told.
+
+    Args:
+        open_note: Returns what a sealed note says, None where its key is no more.
+    """
     state = state_of(dossier_id, entries, tree)
-    events = _events(entries)
+    events, _ = dossier_events(entries)
     force = in_force(events)
     corrected_by: dict[int, list[int]] = {}
     for version, event in enumerate(events, 1):
         if isinstance(event, Correction):
             corrected_by.setdefault(event.corrects, []).append(version)
-    told = entries[after : None if limit is None else after + limit]
     lines = []
-    for entry, event in zip(told, events[after:], strict=False):
+    for entry in entries[after : None if limit is None else after + limit]:
         version = entry.originator_version
+        if isinstance(entry.event, CitizenErased):
+            lines.append(_erasure(entry, entry.event))
+            continue
+        event = dossier_event(entry)
         unconfirmed = isinstance(event, Correction) and event.asked and version not in force.confirmed
+        note = None if event.note is None else open_note(event.note)
         lines.append(
             HistoryEvent(
                 position=entry.position,
@@ -153,10 +175,32 @@ def read_history(
                 standing=version not in force.voided and not unconfirmed,
                 corrected_by=corrected_by.get(version, []),
                 **_fields(event, tree),
-                note=None if event.note is None else open_note(event.note),
+                note=note,
+                note_erased=event.note is not None and note is None,
             )
         )
-    return History(dossier_id, state.levels, lines)
+    return History(dossier_id, state.levels, state.erased, lines)
+
+
+def _erasure(entry: Recorded, event: CitizenErased) -> HistoryEvent:
+    nothing: dict[str, Any] = dict.fromkeys(HistoryEvent.__struct_fields__)
+    return HistoryEvent(
+        **nothing
+        | {
+            "position": entry.position,
+            "version": entry.originator_version,
+            "recorded_at": entry.recorded_at,
+            "type": event.TYPE,
+            "occurred_at": event.occurred_at,
+            "actor": event.actor,
+            "reason": event.reason,
+            "basis": event.basis or None,
+            "standing": True,
+            "corrected_by": [],
+            "asked": False,
+            "note_erased": False,
+        }
+    )
 
 
 def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
@@ -185,11 +229,8 @@ def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
             name: getattr(event, name, None)
             for name in ("place", "team", "partner", "residence_unit", "card", "reason", "attempt")
         },
+        "basis": None,
     }
-
-
-def _events(entries: Sequence[Recorded]) -> list[AnyDossierEvent]:
-    return [dossier_event(entry) for entry in entries]
 
 
 def _name(tree: UnitTree, unit_id: UUID, day: date) -> UnitName:

@@ -9,7 +9,9 @@ import base64
 import hashlib
 import hmac
 import os
-import tempfile
+import re
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -17,16 +19,17 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.errors import KeyFileInvalidError, KeyFileMissingError
+from ledger.errors import KeyFileError, KeyFileInvalidError, KeyFileMissingError
 
 KEY_FILE_NAME = "ledger.key"
-_SECRET_BYTES = 32
+SECRET_BYTES = 32
+WRAP_NUMBER_MAX = 255
+"""The number of a wrapping key is one byte; none is given twice."""
+LOOK_SECONDS_MIN = 1.0
+"""From one look whether the key file has changed to the next, where nothing asks for it."""
 _NONCE_BYTES = 12
-_WRAP_NUMBER = b"\x01"
 _CITIZEN_KIND = b"vn-citizen\x00"
-_HEADER = (
-    "# activation-ledger key file 1. Back it up with the database: without it no citizen can be found.\n"
-)
+_is_wrap = re.compile(r"wrap-([1-9][0-9]{0,2})", re.ASCII).fullmatch
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False):
@@ -41,17 +44,32 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
 class Identities:
     """The secrets of one ledger.
 
-    Every ciphertext is bound to its dossier's id: moved to another row, it does not open.
+    Every ciphertext is bound to its dossier's id: moved to another row, it does not open. The greatest wrapping key
+    seals, all of them open. Threads may share it.
     """
 
-    def __init__(self, *, lookup: bytes, wrap: bytes) -> None:
-        assert len(lookup) == len(wrap) == _SECRET_BYTES
+    def __init__(self, *, lookup: bytes, wrap: bytes | Mapping[int, bytes], path: Path | None = None) -> None:
+        """Take the secrets as they are.
+
+        Args:
+            lookup: Finds citizens; it is the same for as long as there is the ledger.
+            wrap: The wrapping keys by number, from 1; or the one that is number 1.
+            path: The key file, which is read again when it has changed: another process may have added a wrapping key.
+        """
+        wraps = {1: wrap} if isinstance(wrap, bytes) else wrap
+        assert wraps, "somebody has to seal"
+        assert {SECRET_BYTES} == {len(secret) for secret in (lookup, *wraps.values())}
+        assert all(1 <= number <= WRAP_NUMBER_MAX for number in wraps)
         self._lookup = lookup
         # HMAC-SHA-256 (RFC 2104) with its two first blocks hashed once: hmac.digest takes twice as long.
         block = lookup.ljust(hashlib.sha256().block_size, b"\x00")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
-        self._wrap = AESGCM(wrap)
+        self._wraps = {number: AESGCM(secret) for number, secret in wraps.items()}
+        self._sealing = _sealing(self._wraps)
+        self._path = path
+        self._version: tuple[int, int] | None = None
+        self._look_at = time.monotonic() + LOOK_SECONDS_MIN
 
     def __repr__(self) -> str:
         return "Identities(...)"
@@ -70,12 +88,14 @@ class Identities:
 
     def seal(self, citizen: str, dossier_id: UUID) -> Sealed:
         """Make the row of a new citizen, with a key of its own."""
+        if time.monotonic() >= self._look_at:
+            self.look_again()
         # All at once: asking the kernel takes longer than sealing.
-        random = os.urandom(_SECRET_BYTES + 2 * _NONCE_BYTES)
-        key, nonces = random[:_SECRET_BYTES], random[_SECRET_BYTES:]
+        random = os.urandom(SECRET_BYTES + 2 * _NONCE_BYTES)
+        key, nonces = random[:SECRET_BYTES], random[SECRET_BYTES:]
         return Sealed(
             _encrypt(AESGCM(key), citizen.encode(), dossier_id, b"number", nonces[:_NONCE_BYTES]),
-            _WRAP_NUMBER + _encrypt(self._wrap, key, dossier_id, b"key", nonces[_NONCE_BYTES:]),
+            self._wrap(key, dossier_id, nonces[_NONCE_BYTES:]),
         )
 
     def reveal(self, sealed: Sealed, dossier_id: UUID) -> str:
@@ -92,13 +112,67 @@ class Identities:
     def open_note(self, note: bytes, wrapped_key: bytes, dossier_id: UUID) -> str:
         return _decrypt(AESGCM(self._unwrap(wrapped_key, dossier_id)), note, dossier_id, b"note").decode()
 
+    def rewrap(self, wrapped_key: bytes, dossier_id: UUID) -> bytes:
+        """Return a citizen's key wrapped with the newest wrapping key."""
+        return self._wrap(self._unwrap(wrapped_key, dossier_id), dossier_id, os.urandom(_NONCE_BYTES))
+
+    @property
+    def newest(self) -> int:
+        """The number of the wrapping key that seals."""
+        return self._sealing[0][0]
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The numbers of all wrapping keys."""
+        return frozenset(self._wraps)
+
+    def look_again(self) -> None:
+        """Take the wrapping keys that the key file has got since it was read.
+
+        What was known stays known. A file that cannot be read, or is another ledger's, changes nothing.
+        """
+        self._look_at = time.monotonic() + LOOK_SECONDS_MIN
+        if self._path is None or (version := _version(self._path)) == self._version:
+            return
+        try:
+            lookup, wraps = _secrets(self._path)
+        except KeyFileError:
+            return
+        if hmac.compare_digest(lookup, self._lookup):
+            self._version = version
+            # A retired one stays too: a row that was read before may still be at work.
+            self._wraps = {number: AESGCM(secret) for number, secret in wraps.items()} | self._wraps
+            self._sealing = _sealing(self._wraps)
+
+    def _wrap(self, key: bytes, dossier_id: UUID, nonce: bytes) -> bytes:
+        number, cipher = self._sealing
+        return number + _encrypt(cipher, key, dossier_id, b"key", nonce)
+
     def _unwrap(self, wrapped_key: bytes, dossier_id: UUID) -> bytes:
-        if wrapped_key[:1] != _WRAP_NUMBER:
+        number = wrapped_key[0]
+        if number not in self._wraps:
+            self.look_again()
+        cipher = self._wraps.get(number)
+        if cipher is None:
             raise KeyFileInvalidError(
-                f"the key file has no wrapping key {wrapped_key[0]}, which sealed this dossier; "
-                "use the current key file"
+                f"the key file has no wrapping key {number}, which sealed this dossier; use the current key file"
             )
-        return _decrypt(self._wrap, wrapped_key[1:], dossier_id, b"key")
+        return _decrypt(cipher, wrapped_key[1:], dossier_id, b"key")
+
+
+def _sealing(wraps: Mapping[int, AESGCM]) -> tuple[bytes, AESGCM]:
+    """Return the greatest wrapping key, its number as a wrapped key begins with it."""
+    newest = max(wraps)
+    return bytes([newest]), wraps[newest]
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what differs once a file was replaced; None where it cannot be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _encrypt(cipher: AESGCM, plain: bytes, dossier_id: UUID, purpose: bytes, nonce: bytes) -> bytes:
@@ -114,41 +188,6 @@ def _decrypt(cipher: AESGCM, sealed: bytes, dossier_id: UUID, purpose: bytes) ->
         ) from None
 
 
-def create_key_file(path: Path) -> None:
-    """Write a new key file, mode 0600. Atomic: it is whole or not there.
-
-    An existing file is left alone: overwriting it would lose every citizen.
-    """
-    text = _HEADER + "".join(
-        f"{name}: {base64.b64encode(os.urandom(_SECRET_BYTES)).decode()}\n" for name in ("lookup", "wrap-1")
-    )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A draft of its own for everybody: threads, and processes of two containers, may share a pid.
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # link, not rename: of two processes creating it at once, the second keeps the first's.
-            os.link(draft, path)
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink()
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_key_file(path: Path) -> Identities:
     """Read a key file.
 
@@ -156,6 +195,11 @@ def read_key_file(path: Path) -> Identities:
         KeyFileMissingError: There is none.
         KeyFileInvalidError: It cannot be read, others can read it, or it is no key file.
     """
+    lookup, wraps = _secrets(path)
+    return Identities(lookup=lookup, wrap=wraps, path=path)
+
+
+def _secrets(path: Path) -> tuple[bytes, dict[int, bytes]]:
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="ascii")
@@ -168,17 +212,34 @@ def read_key_file(path: Path) -> Identities:
         raise KeyFileInvalidError(f"the key file {path} cannot be read: {error}") from None
     if mode & 0o077:
         raise KeyFileInvalidError(f"others than its owner can read the key file {path}; run chmod 600 on it")
-    secrets = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and line[0] != "#")
+    secrets: dict[str, bytes] = {}
     try:
-        return Identities(lookup=_secret(secrets["lookup"]), wrap=_secret(secrets["wrap-1"]))
+        for line in text.splitlines():
+            if line[:1] != "#" and ": " in line:
+                name, secret = line.split(": ", 1)
+                if name in secrets:
+                    raise ValueError(name)
+                secrets[name] = _secret(secret)
+        lookup = secrets.pop("lookup")
+        wraps = {_wrap_number(name): secret for name, secret in secrets.items()}
+        if not wraps:
+            raise ValueError
     except (KeyError, ValueError):
         raise KeyFileInvalidError(
             f"{path} is not a key file of an activation ledger, or is damaged"
         ) from None
+    return lookup, wraps
+
+
+def _wrap_number(name: str) -> int:
+    match = _is_wrap(name)
+    if match is None or int(match[1]) > WRAP_NUMBER_MAX:
+        raise ValueError(name)
+    return int(match[1])
 
 
 def _secret(text: str) -> bytes:
     secret = base64.b64decode(text, validate=True)
-    if len(secret) != _SECRET_BYTES:
+    if len(secret) != SECRET_BYTES:
         raise ValueError(len(secret))
     return secret

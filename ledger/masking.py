@@ -7,6 +7,15 @@ _find_number = re.compile(r"\d{11}").search
 _GAPS = re.compile(r"[\s.,_-]+")
 
 
+_SHOWN_AT_AN_END = 2
+
+
+def masked(citizen: str) -> str:
+    """Return a personal number as the app shows it: the 8 middle digits hidden."""
+    hidden = len(citizen) - 2 * _SHOWN_AT_AN_END
+    return citizen[:_SHOWN_AT_AN_END] + "•" * hidden + citizen[-_SHOWN_AT_AN_END:]
+
+
 def shown(text: str) -> str:
     """Return what was sent, as a sentence may repeat it: cut short, and hidden if it may be a personal number.
 

@@ -14,7 +14,7 @@ from ledger.access.reporting import check_report
 from ledger.business_time import business_day
 from ledger.commands import Allocate, AnyCommand, Lock
 from ledger.decisions import Placing, decide, differences, unit_at
-from ledger.dossier import Dossier, counting_at, evolve, replay
+from ledger.dossier import Dossier, counting_at, dossier_of, evolve
 from ledger.errors import (
     KeyConflictError,
     LedgerError,
@@ -153,9 +153,14 @@ class Desk:
             file = self.files[lookup]
             if len(found) == len(file.entries) and found[0].originator_id == file.stored.id:
                 continue
-            dossier = replay(Dossier(found[0].originator_id), map(dossier_event, found))
+            dossier = dossier_of(found[0].originator_id, found)
             file.entries, file.stored, file.key, file.sealed = found, dossier, keys[lookup], None
             changed.append(file)
+        for lookup, file in self.files.items():
+            if file.entries and lookup not in entries:
+                # The citizen was erased meanwhile: whoever reports the number now begins a dossier anew.
+                file.entries, file.stored, file.key, file.sealed = [], NO_DOSSIER, None, None
+                changed.append(file)
         return changed
 
     def decide(self, files: Iterable[File], tree: UnitTree) -> None:
@@ -164,6 +169,9 @@ class Desk:
             if file.stored is NO_DOSSIER:
                 file.stored = Dossier(self._new_id())
             file.dossier, file.added, file.outcomes = file.stored, [], {}
+            if file.sealed is not None:
+                # Its wrapping key may have been retired since.
+                file.key = file.sealed = None
             waiting: list[Wish] = []
             for wish in file.wishes:
                 outcome = self._decide(file, wish, tree)

@@ -37,6 +37,8 @@ _QUERIES = sql.load("ledger.sql", "log.sql")
 UNITS_CHANGED = "AL001"
 CLOCK_BEHIND = "AL002"
 LOCK_TAKEN = "55P03"
+KEY_RETIRED = "23514"
+"""PostgreSQL's own, of a check: what was sealed was sealed with a wrapping key that is retired."""
 READ_ONLY = "25006"
 """PostgreSQL's own: a standby, or a primary that was told to write no more, as a failover leaves it."""
 
@@ -328,6 +330,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Return a citizen's wrapped key; None when the citizen was erased, or never was."""
         rows = self._all("key_of", {"id": dossier_id})
         return rows[0][0] if rows else None
+
+    def sealed_of(self, dossier_id: UUID) -> tuple[bytes, bytes] | None:
+        """Return a citizen's sealed number and wrapped key; None when the citizen was erased, or never was."""
+        rows = self._all("sealed_of", {"id": dossier_id})
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _one(self, query: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
         [row] = self._all(query, parameters)

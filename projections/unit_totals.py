@@ -21,6 +21,7 @@ from ledger.events import (
     Allocated,
     AnyCorrection,
     AnyStep,
+    CitizenErased,
     Collected,
     Correction,
     Recorded,
@@ -131,7 +132,7 @@ def fold(entries: Iterable[Recorded]) -> Folded:
                 _count(deltas, entry.position, event, recorded_on)
             elif isinstance(event, Correction | Allocated):
                 _correct(deltas, entry.position, event, recorded_on)
-            elif not isinstance(event, UnitEvent | TargetEvent | ReportFrozen | KeyEvent):
+            elif not isinstance(event, CitizenErased | UnitEvent | TargetEvent | ReportFrozen | KeyEvent):
                 assert_never(event)
         except Exception as error:
             # Whatever it is, it is told with its position and stops the projection; nothing is skipped.

@@ -29,7 +29,7 @@ from ledger.events import (
     State,
     Step,
     Unlocked,
-    dossier_event,
+    dossier_events,
 )
 from ledger.store import recorded
 from ledger.units import allocation_id
@@ -187,7 +187,7 @@ def follow(entries: Sequence[Recorded]) -> tuple[list[Waiting], Counter[Time]]:
     made_by: dict[int, int] = {}
     before_lock: dict[int, int] = {}
     times: Counter[Time] = Counter()
-    for version, step in standing_steps([dossier_event(entry) for entry in entries]).items():
+    for version, step in standing_steps(dossier_events(entries)[0]).items():
         level, before = step.level, standings.get(step.level)
         standings[level] = stand(before, step)
         if isinstance(step, Collected):

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+from msgspec.structs import replace
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -25,10 +26,11 @@ from ledger import Ledger, store
 from ledger.database import Database
 from ledger.dossier import Dossier, replay
 from ledger.embedded import EmbeddedPostgres
-from ledger.events import Allocated, Step
+from ledger.events import Allocated, CitizenErased, Step
 from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
-from ledger.identities import Identities, Sealed, create_key_file, read_key_file
+from ledger.identities import Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM, KeyEvent
+from ledger.key_files import create_key_file
 from ledger.migrations import LOG, migrate
 from ledger.store import decode, encode
 from ledger.target_events import TARGETS_STREAM, TargetEvent
@@ -271,8 +273,9 @@ def check_ledger(ledger: Ledger, *, length: int | None = None) -> None:
     for stream, events in streams.items():
         assert_lawful(stream, events, tree)
 
-    # Everybody who is registered has a dossier, and the other way round.
-    assert set(streams) == {dossier_id for _, dossier_id, _, _ in citizens}
+    # Everybody who is registered has a dossier, and the other way round, but for those who were erased.
+    erased = {stream for stream, events in streams.items() if isinstance(events[-1], CitizenErased)}
+    assert set(streams) - erased == {dossier_id for _, dossier_id, _, _ in citizens}
     identities = ledger._identities
     numbers = set()
     for lookup, dossier_id, sealed, key in citizens:
@@ -320,6 +323,10 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
     """Every step was allowed after those before it that stand, and says so of itself; so is what corrections leave."""
     entries: list[dict] = []
     keys: set[str] = set()
+    reported = [event for event in events if not isinstance(event, CitizenErased)]
+    # Nothing follows an erasure but another one.
+    assert reported == events[: len(reported)], f"dossier {stream}"
+    erasures, events = len(events) - len(reported), reported
     standing: dict[int, Trail] = {1: Trail(), 2: Trail()}
     for version, event in enumerate(events, 1):
         where = f"dossier {stream} version {version}"
@@ -349,8 +356,8 @@ def assert_lawful(stream: UUID, events: list, tree: UnitTree) -> None:
         standing = {1: Trail(), 2: Trail()}
         for step in by_hand.what_stands(entries):
             standing[step["level"]].follow(step, where)
-    dossier = replay(Dossier(stream), events)
-    assert len(events) == dossier.version
+    dossier = replace(replay(Dossier(stream), events), erasures=erasures)
+    assert len(events) + erasures == dossier.version
     assert {level: trail.state for level, trail in standing.items() if trail.state} == {
         level: standing.state for level, standing in dossier.levels.items()
     }

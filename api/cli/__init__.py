@@ -3,8 +3,10 @@
 import click
 
 from api.cli import (
+    citizens,
     demo,
     frozen_reports,
+    keys,
     operation,
     progress,
     proving,
@@ -51,6 +53,8 @@ for _command in (
     waiting.ageing,
     frozen_reports.report,
     reading.history,
+    citizens.citizens,
+    keys.key,
     proving.reconcile,
     proving.cues,
     operation.rebuild,

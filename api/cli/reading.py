@@ -1,7 +1,6 @@
 """Totals, and one dossier's history."""
 
 import functools
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, get_args
@@ -10,6 +9,7 @@ from uuid import UUID
 import click
 import msgspec
 
+from api.cli.citizens import read_citizen
 from api.cli.common import DAY, INSTANT, Checked, Context, command
 from api.cli.output import Output, note
 from api.totals import flat
@@ -226,11 +226,7 @@ def history(context: Context, citizen: str | None, dossier: UUID | None) -> None
     """
     if (citizen is None) == (dossier is None):
         raise click.UsageError("name --citizen or --dossier, one of them")
-    if citizen == "-":
-        citizen = (
-            click.prompt("citizen", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
-        )
-        citizen = citizen.strip()
+    citizen = read_citizen(citizen)
     with context.ledger() as ledger:
         found = ledger.history(citizen=citizen, dossier_id=dossier)
     _tell_history(context.output, found)
@@ -246,6 +242,8 @@ def _tell_history(output: Output, found: History) -> None:
         output.rows("", columns, [[_plain(line[column]) for column in columns] for line in lines])
         return
     output.say(f"dossier {found.dossier_id}")
+    if found.erased:
+        output.say("its citizen was erased: it is nobody's, and its notes open no more")
     for level, state in found.levels.items():
         output.say(
             f"level {level}: {state.state} since {state.since:%Y-%m-%d %H:%M %z}, attempt {state.attempt}, "
@@ -258,7 +256,7 @@ def _tell_history(output: Output, found: History) -> None:
             event.position,
             event.version,
             event.type,
-            *([event.level] if several else []),
+            *([event.level or ""] if several else []),
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
             f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
             _called(event.unit) if event.unit else "",
@@ -284,7 +282,9 @@ def _tell_history(output: Output, found: History) -> None:
 def _details(event: HistoryEvent) -> Iterator[str]:
     team = "no team" if event.type == "amended" and event.team == NO_TEAM else event.team
     yield from filter(None, (event.place, team, event.card if event.card != "valid" else None))
-    yield from filter(None, (event.reason, event.note))
+    yield from filter(None, (event.reason, event.basis, event.note))
+    if event.note_erased:
+        yield "its note is gone"
     if event.partner and event.partner != "none":
         yield event.partner
     if event.allocated_to:

@@ -120,7 +120,7 @@ def _spots_of(command: AnyCommand, dossier: Dossier, reach: Reach, day: date) ->
 def _spots_of_entry(dossier: Dossier, version: int) -> list[Spot]:
     """Return where an entry counts; of a correction, where all that it moves counts, with it and without."""
     spots: list[Spot] = []
-    while 1 <= version <= dossier.version:
+    while 1 <= version <= len(dossier.entries):
         entry = dossier.entries[version - 1]
         if isinstance(entry, Correction):
             # Only a reassignment has one.

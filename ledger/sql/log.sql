@@ -67,6 +67,11 @@ WHERE originator_id = %(id)b
 ORDER BY originator_version
 LIMIT %(limit)b::bigint;
 
+-- sealed_of --
+SELECT sealed, key
+FROM citizens
+WHERE dossier_id = %(id)b;
+
 -- key_of --
 SELECT key
 FROM citizens

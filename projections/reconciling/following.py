@@ -24,9 +24,10 @@ APPROVAL, APPROVAL_LONG, ACTIVATION, ACTIVATION_NOTIFIED = range(len(EVENTS), le
 """The ways of waiting, numbered after the events."""
 MEASURES_FOLLOWED = range(len(EVENTS) + 4)
 STEPS = {kind: number for number, kind in enumerate(EVENTS)}
-_OTHERS = frozenset(("allocated", "voided", "reassigned", "amended", "confirmed"))
+_ERASED = "erased"
+_OTHERS = frozenset(("allocated", "voided", "reassigned", "amended", "confirmed", _ERASED))
 _WAITS = {"collected": APPROVAL, "approved": ACTIVATION, "notified": ACTIVATION_NOTIFIED}
-_OF_DOSSIERS = frozenset(("dossier", "entry"))
+_OF_DOSSIERS = frozenset(("dossier", "entry", "citizen"))
 """The first word of the topics that are about dossiers."""
 
 
@@ -38,10 +39,11 @@ class LogFaultError(Exception):
         self.position, self.why = position, why
 
 
-class Line(msgspec.Struct, frozen=True, gc=False):
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is believed of an event: what somebody reported, and at which unit."""
 
-    level: int
+    level: int = 0
+    """0: of an erasure, which is of both and counts nowhere."""
     occurred_at: datetime
     actor: str
     unit: str | None = None
@@ -140,6 +142,8 @@ def _read(rows: Iterable[Row]) -> tuple[list[Entry], int]:
             continue
         if kind not in STEPS and kind not in _OTHERS:
             raise LogFaultError(position, f"{topic} is no event that this program knows")
+        if kind != _ERASED and entries and entries[-1].kind == _ERASED:
+            raise LogFaultError(position, f"{kind}, but the citizen of this dossier was erased before")
         try:
             entries.append(Entry(version, position, recorded_on, kind, _decode(state)))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -83,6 +83,10 @@ COMMANDS = {
     ("report", "changes"): ("--kind", "--position", "--after", "--limit", "--events"),
     ("report", "list"): (),
     ("history",): ("--citizen", "--dossier"),
+    ("citizens", "reveal"): ("--dossier",),
+    ("citizens", "erase"): ("--dossier", "--citizen", "--reason", "--basis", "--actor", "--yes"),
+    ("key", "rotate"): ("--add-only",),
+    ("key", "retire"): ("NUMBER",),
     ("reconcile",): ("--unit", "--hierarchy", "--on"),
     ("cues",): (
         "--rule",

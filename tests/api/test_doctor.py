@@ -3,7 +3,7 @@
 import pytest
 
 from api.doctor import examine
-from ledger.identities import create_key_file
+from ledger.key_files import create_key_file
 from projections import NAMES
 from tests.ledger.reports import collect
 

@@ -1,6 +1,6 @@
 """Find a citizen's dossier, and read where it stands and how it came there."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -97,10 +97,18 @@ def test_an_unknown_dossier_is_not_found(client, dossier_id, what):
     check_problem(client.get(f"/v1/dossiers/{dossier_id}{what}"), 404, "unknown_dossier")
 
 
-def test_an_erased_citizen_is_not_found_but_the_history_stays(client, dossier, operator):
+def test_an_erased_citizen_is_not_found_but_the_history_stays(client, dossier, ledger):
     """What happened remains countable; whom it happened to, and the notes, cannot be told any more."""
-    operator.execute("DELETE FROM citizens")
+    ledger.erase(UUID(dossier), reason="on request")
     check_problem(client.post("/v1/dossiers/lookup", json={"citizen": CITIZEN}), 404, "unknown_citizen")
     history = client.get(f"/v1/dossiers/{dossier}/history").json()
 
-    assert (6, None) == (len(history["events"]), history["events"][0]["note"])
+    assert history["erased"]
+    *events, last = history["events"]
+    assert 6 == len(events)
+    assert (None, True) == (events[0]["note"], events[0]["note_erased"])
+    assert ("erased", "on request", None, 7) == (last["type"], last["reason"], last["level"], last["version"])
+    assert client.get(f"/v1/dossiers/{dossier}").json()["erased"]
+    [told] = client.get(f"/v1/events?after={last['position'] - 1}").json()["events"]
+    assert (dossier, "citizen.erased.v1", "erased") == (told["dossier_id"], told["topic"], told["type"])
+    assert {"occurred_at", "actor", "reason"} == set(told["data"])

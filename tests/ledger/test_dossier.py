@@ -61,10 +61,17 @@ def placing(wish, *, at: UUID = HERE, four_eyes: bool = False) -> Placing:
     )
 
 
+ERASED = object()
+"""Here the citizen is erased."""
+
+
 def dossier_after(*wishes, at: UUID = HERE) -> Dossier:
     """A dossier in which all the wishes came true at one unit."""
     dossier = Dossier(ID)
     for wish in wishes:
+        if wish is ERASED:
+            dossier = msgspec.structs.replace(dossier, erasures=dossier.erasures + 1)
+            continue
         dossier = evolve(dossier, decide(dossier, wish, placing(wish, at=at)))
     return dossier
 
@@ -203,6 +210,7 @@ STATES = {
     "activated": (collect(), approve(), activate()),
     "locked before activation": (collect(), approve(), lock()),
     "locked after activation": (collect(), approve(), activate(), lock()),
+    "any, and its citizen was erased": (collect(), approve(), ERASED),
 }
 WISHES = {
     "collected": collect(key="x", occurred_at=LATER),
@@ -229,6 +237,7 @@ CORRECTED = {
         (collect(), allocate(), allocate(unit=OTHER_PART, key="b2")),
         2,
     ),
+    "any, and the citizen was erased": ((collect(), approve(), ERASED), 2),
 }
 
 
@@ -239,6 +248,7 @@ ALLOCATED = {
     "at a unit that was split, with the named one among its parts": ((collect(), approve()), PART),
     "there, and belongs to another part": ((collect(), allocate(unit=OTHER_PART)), PART),
     "there, and belongs to that part": ((collect(), allocate()), PART),
+    "anywhere, and the citizen was erased": ((collect(), approve(), ERASED), PART),
 }
 
 
@@ -263,7 +273,7 @@ def test_tables_are_whole():
     assert set(COMMANDS) == columns
     assert {entry for entry, _ in CORRECTIONS_TABLE} == set(CORRECTED)
     assert {where for where, _ in ALLOCATIONS_TABLE} == set(ALLOCATED)
-    assert set(get_args(State)) == {state.split()[0] for state in STATES} - {"nothing"}
+    assert set(get_args(State)) == {state.split()[0] for state in STATES} - {"nothing", "any,"}
     # Each of the refusals there are is told, but for the order of time.
     told = {cell for cells in TABLES for cell in cells.values() if cell[:1] != "→"}
     classes = [StateError]
@@ -298,7 +308,9 @@ def test_every_entry_and_correction(entry, correction):
     four_eyes = ASKED in steps
     dossier = Dossier(ID)
     for step in steps:
-        if step is not ASKED:
+        if step is ERASED:
+            dossier = msgspec.structs.replace(dossier, erasures=1)
+        elif step is not ASKED:
             eyes = four_eyes and isinstance(step, CorrectionCommand)
             dossier = evolve(dossier, decide(dossier, step, placing(step, four_eyes=eyes)))
     wish = {"voided": void, "reassigned": reassign, "amended": amend, "confirmed": confirm}[correction]
@@ -316,7 +328,7 @@ def test_every_entry_and_correction(entry, correction):
 def test_every_allocation(where):
     """As docs/life-cycle.md says; the other level, which counts at the split unit too, is of no account."""
     life, part = ALLOCATED[where]
-    dossier = dossier_after(*life, collect(level=1, key="o1"))
+    dossier = dossier_after(*life[:1], collect(level=1, key="o1"), *life[1:])
     command = allocate(key="x", unit=part)
     told = ALLOCATIONS_TABLE[where, "allocated"]
     if told[:1] == "→":

@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 
 from ledger.errors import KeyFileInvalidError, KeyFileMissingError
-from ledger.identities import Identities, Sealed, create_key_file, read_key_file
+from ledger.identities import Identities, Sealed, read_key_file
+from ledger.key_files import create_key_file
 from tests.ledger.reports import CITIZEN, citizen
 
 DOSSIER, OTHER = UUID(int=1), UUID(int=2)
@@ -53,7 +54,8 @@ def test_key_file_is_never_overwritten(key_file):
 CREATE = """
 import sys
 from pathlib import Path
-from ledger.identities import create_key_file, read_key_file
+from ledger.identities import read_key_file
+from ledger.key_files import create_key_file
 print("ready", flush=True)
 sys.stdin.readline()
 create_key_file(Path(sys.argv[1]))
@@ -117,13 +119,16 @@ def test_key_file_that_others_can_read_is_refused(key_file, mode):
         lambda text: "",
         lambda text: "not a key file\n",
         lambda text: text[:-10],
-        lambda text: text.replace("wrap-1", "wrap-2"),
+        lambda text: text.replace("wrap-1", "wrap-0"),
+        lambda text: text.replace("wrap-1", "wrap-256"),
+        lambda text: text + text.splitlines()[2],
+        lambda text: text.replace("wrap-1", "wrapper"),
         lambda text: text.replace("lookup: ", "lookup: !"),
         lambda text: "\n".join(text.splitlines()[:-1]),
         lambda text: text + "é",
         lambda text: "\x00" * 100,
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_damaged_key_file_is_refused(key_file, damage):
     """It is no key file, and the sentence does not show what is in it."""

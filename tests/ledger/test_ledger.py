@@ -42,7 +42,7 @@ from ledger.errors import (
     UnitNotValidError,
     UnitUnknownError,
 )
-from ledger.identities import create_key_file
+from ledger.key_files import create_key_file
 from ledger.unit_events import UNITS_STREAM
 from tests.conftest import NOW, UNITS_VALID_FROM, check_ledger, temporary_home
 from tests.ledger.reports import (

@@ -20,7 +20,8 @@ from ledger.application import migrate_ledger
 from ledger.database import SUPPORTED_MAJORS, Database, check_schema, external
 from ledger.embedded import EmbeddedPostgres
 from ledger.errors import KeyFileMissingError, KeyFileWrongError, StoreNotReadyError, StoreUnavailableError
-from ledger.identities import create_key_file, read_key_file
+from ledger.identities import read_key_file
+from ledger.key_files import create_key_file
 from ledger.migrations import LOG, check_migrated, connect, migrate, migrations_of, missing
 from ledger.privileges import compare, declare, read_catalogue
 from tests.conftest import COMPONENTS, FAST, Server, check_ledger, temporary_home

@@ -12,8 +12,9 @@ from ledger import Ledger, Receipt, Refusal, open_ledger, recording
 from ledger.access import LOCAL, NOBODY, Grant, Principal, Right, Role
 from ledger.commands import FIELDS
 from ledger.errors import NotPermittedError, NotYourselfError
-from ledger.identities import Identities, create_key_file
+from ledger.identities import Identities
 from ledger.importing import import_file
+from ledger.key_files import create_key_file
 from ledger.recording import Policy
 from ledger.units.commands import MergeUnits, SplitUnit
 from tests.conftest import NOW, Clock, Server, check_ledger

@@ -26,6 +26,7 @@ from ledger.events import (
     Allocated,
     Amended,
     Change,
+    CitizenErased,
     Confirmed,
     Entry,
     Locked,
@@ -295,6 +296,16 @@ FROZEN = [
         Confirmed(key="f1", level=2, occurred_at=MORNING, actor="cb03", corrects=7),
         b'{"type":"entry.confirmed.v1","key":"f1","level":2,"occurred_at":"2024-12-02T08:00:00+07:00",'
         b'"actor":"cb03","corrects":7}',
+    ),
+    (
+        CitizenErased(
+            occurred_at=datetime(2026, 11, 24, 11, 0, tzinfo=UTC),
+            actor="cb09",
+            reason="on request",
+            basis="QĐ 12/2026",
+        ),
+        '{"type":"citizen.erased.v1","occurred_at":"2026-11-24T11:00:00Z","actor":"cb09","reason":"on request",'
+        '"basis":"QĐ 12/2026"}'.encode(),
     ),
     (
         Collected(

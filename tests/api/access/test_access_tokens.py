@@ -26,7 +26,8 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def ledger(server, units_template, clock, tmp_path_factory) -> Iterator[Ledger]:
     """One ledger for all of them: nothing here records but keys."""
-    from ledger.identities import create_key_file, read_key_file
+    from ledger.identities import read_key_file
+    from ledger.key_files import create_key_file
 
     key_file = tmp_path_factory.mktemp("key") / "ledger.key"
     create_key_file(key_file)
