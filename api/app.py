@@ -8,12 +8,20 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
-from litestar.types import Message, Receive, Scope, Send
+from litestar.routes import HTTPRoute
+from litestar.types import Receive, Scope, Send
 
-from api.bodies import BodyRequest
+from api.bodies import BodyRequest, refuse_body
 from api.cues import CueController
 from api.documentation import DESCRIPTION, TITLE, describe
 from api.dossiers import DossierController
+from api.edge.buckets import Buckets
+from api.edge.counts import Counts
+from api.edge.limits import failing, limiting
+from api.edge.logs import tell_stderr
+from api.edge.requests import Edge
+from api.edge.settings import UNLIMITED, EdgeSettings
+from api.edge.shared import Shared
 from api.ending import Ending
 from api.events import EventController
 from api.feed import Feed
@@ -22,10 +30,11 @@ from api.followers import FollowerController
 from api.frozen_reports import FrozenReportController
 from api.gathering import Gathering
 from api.health import index, live, ready
-from api.imports import Imports
+from api.imports import Imports, count_import
+from api.metrics import metrics, telling_level
 from api.overdue import OverdueController
 from api.parameters import refuse_unknown_parameters
-from api.problems import HANDLERS
+from api.problems import CODES, HANDLERS, STATUSES
 from api.progress import ProgressController
 from api.reasons import ReasonController
 from api.schema_page import SchemaPage
@@ -35,6 +44,8 @@ from api.worklist import AgeingController, WorklistController
 from ledger import Ledger
 from projections import Ageing, Cues, Overdue, Progress, Totals, Worklist
 
+OUTCOMES = ("recorded", "duplicate", "refused_line", *{code for _, code in CODES})
+"""What may become of a report."""
 Check = Callable[[BodyRequest], None]
 ENDLESS = frozenset({"/v1/events/stream"})
 """Answers that go on for as long as the client stays: those have no head to be told alone."""
@@ -43,34 +54,54 @@ ENDLESS = frozenset({"/v1/events/stream"})
 class Api(Litestar):
     """An application that tells the head of whatever can be got (RFC 9110); the server leaves the body out."""
 
+    edge: Edge
+    """What all requests and answers go through, those included that find no route."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "HEAD" and scope["path"] not in ENDLESS:
+        if scope["type"] != ScopeType.HTTP:
+            await super().__call__(scope, receive, send)
+            return
+        if scope["method"] == "HEAD" and scope["path"] not in ENDLESS:
             scope["method"] = "GET"
-        await super().__call__(scope, receive, send)
+        await self.edge.answer(super().__call__, scope, receive, send)
 
 
 class LogController(EventController, FollowerController):
     """What goes into the log, and what comes out of it: Litestar takes one controller for an address."""
 
 
-def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), **settings: Any) -> Litestar:
+def create_app(
+    ledger: Ledger,
+    totals: Totals,
+    *,
+    checks: Sequence[Check] = (),
+    edge: EdgeSettings = UNLIMITED,
+    shared: Shared | None = None,
+    **settings: Any,
+) -> Litestar:
     """Return the API over parts that somebody else opens and closes.
 
     Args:
         checks: Asked first, before each answer; they raise what is answered instead.
+        edge: How requests are let in, and what is told of them.
+        shared: The memory of all workers; absent: there are no others.
         settings: More of Litestar's own, a lifespan say.
     """
+    shared = shared or Shared()
+    buckets = Buckets(shared)
     overdue, progress = Overdue(totals), Progress(ledger, totals)
     worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
     cues = Cues(ledger, totals)
     ending, feed = Ending(), Feed(ledger)
-    gathering, imports = Gathering(ledger), Imports(ledger, ending)
+    gathering = Gathering(ledger)
+    imports = Imports(ledger, ending, on_done=lambda result: count_import(app.state.counts, result))
     ending.on_begin(feed.end)
     app = Api(
         route_handlers=[
             index,
             live,
             ready,
+            metrics,
             LogController,
             FileController,
             DossierController,
@@ -95,12 +126,19 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
         },
-        before_request=_asking(*checks, refuse_unknown_parameters),
+        before_request=_asking(*checks, limiting(buckets, edge.rate), refuse_body, refuse_unknown_parameters),
+        # A route that takes a body says how large; the others take none.
+        request_max_body_size=0,
         request_class=BodyRequest,
         exception_handlers=HANDLERS,
-        before_send=[forbid_guessing],
         # What is entered last ends first: streams, then the recording of reports, then what all of it is done with.
-        lifespan=[*settings.pop("lifespan", ()), gathering.lifespan, feed.lifespan, ending.lifespan],
+        lifespan=[
+            *settings.pop("lifespan", ()),
+            gathering.lifespan,
+            telling_level(ledger, gathering),
+            feed.lifespan,
+            ending.lifespan,
+        ],
         # Litestar would log exceptions with their texts, and take over the process's logging.
         logging_config=None,
         # Said aloud, because the environment would be asked otherwise; a page of debugging shows values.
@@ -115,9 +153,23 @@ def create_app(ledger: Ledger, totals: Totals, *, checks: Sequence[Check] = (), 
         ),
         **settings,
     )
+    counts = Counts(shared, _routes(app), STATUSES, OUTCOMES)
+    app.edge = Edge(counts, tell_stderr if edge.log == "json" else None)
+    app.state.counts = counts
     app.state.gathering = gathering
+    app.state.fail = failing(buckets, edge.failures)
     describe(app.openapi_schema)
     return app
+
+
+def _routes(app: Litestar) -> list[str]:
+    """Return all routes, as requests tell which one they have found."""
+    return [
+        f"{method} {route.path_format}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+    ]
 
 
 def _asking(*checks: Check) -> Callable[[Any], Awaitable[None]]:
@@ -127,9 +179,3 @@ def _asking(*checks: Check) -> Callable[[Any], Awaitable[None]]:
             check(request)
 
     return ask
-
-
-async def forbid_guessing(message: Message, _scope: Scope) -> None:
-    """Let no browser take what a client sent, told back to it, for a page."""
-    if message["type"] == "http.response.start":
-        message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]

@@ -1,21 +1,25 @@
 """Read request bodies strictly: whatever is sent becomes a report or one clear error, never a crash."""
 
+import asyncio
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
 from api import cloud_events
 from ledger import AnyCommand, LedgerError, read_report
 from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
-from ledger.json_objects import check_names
+from ledger.json_objects import check_depth, check_names
 
 BODY_BYTES_MAX = 2_000_000
 ITEMS_MAX = 1_000
+BODY_SECONDS_MAX = 30
+"""How long a body may take to come. A file has no such limit, but may not fall silent."""
 
 JSON = "application/json"
 CLOUD_EVENTS = "application/cloudevents"
@@ -68,30 +72,60 @@ class BodyRequest(Request[Any, Any, Any]):
         """
         if self._body is not Empty:
             return self._body
+        self._check_headers()
+        announced = self.header(b"content-length") or ""
+        # More digits than any length has would be Python's to read for a long time.
+        length = int(announced) if announced.isdecimal() and len(announced) < 20 else math.inf
+        limit = self.route_handler.resolve_request_max_body_size()
+        bytes_max = math.inf if limit is None else limit
+        parts: list[bytes] = []
+        received, more = 0, True
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                while more and received < length:
+                    message = await self.receive()
+                    if message["type"] != "http.request":
+                        raise BodyCutError("the body was cut on the way; send it again with the same keys")
+                    parts.append(message["body"])
+                    received += len(message["body"])
+                    more = message["more_body"]
+                    if received > bytes_max:
+                        # What comes of it still is not read, so nothing can come after it.
+                        raise RequestEntityTooLarge(headers={"Connection": "close"})
+        except TimeoutError:
+            slow = (
+                f"the body did not come within {BODY_SECONDS_MAX} seconds; send it again with the same keys"
+            )
+            raise BodyCutError(slow) from None
+        self._body = self._connection_state.body = b"".join(parts)
+        return self._body
+
+    def _check_headers(self) -> None:
+        """Refuse what says of a body more than one thing, or that it is not what it looks like."""
+        types, binary = 0, False
+        for name, value in self.scope["headers"]:
+            if name == b"content-type":
+                types += 1
+            elif name == b"content-encoding" and value.lower() != b"identity":
+                raise ContentTypeError("send the body as it is, not compressed")
+            elif name in cloud_events.BINARY_HEADERS:
+                binary = True
+        if types > 1:
+            raise ContentTypeError("the type of the body is declared more than once")
         # Their data alone would be a report as well, whatever the headers say about it.
-        binary = any(name in cloud_events.BINARY_HEADERS for name, _ in self.scope["headers"])
         if binary and not media_type_of(self.header(b"content-type")).startswith(CLOUD_EVENTS):
             raise ContentTypeError(
                 "CloudEvents are not taken in binary mode, with attributes in headers: send the whole event as "
                 f"{cloud_events.ONE}, or several as {cloud_events.MANY}"
             )
-        announced = self.header(b"content-length") or ""
-        length = int(announced) if announced.isdecimal() else math.inf
-        bytes_max = self.route_handler.resolve_request_max_body_size() or math.inf
-        parts: list[bytes] = []
-        received, more = 0, True
-        while more and received < length:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise BodyCutError("the body was cut on the way; send it again with the same keys")
-            parts.append(message["body"])
-            received += len(message["body"])
-            more = message["more_body"]
-            if received > bytes_max:
-                # What comes of it still is not read, so nothing can come after it.
-                raise RequestEntityTooLarge(headers={"Connection": "close"})
-        self._body = self._connection_state.body = b"".join(parts)
-        return self._body
+
+
+def refuse_body(request: BodyRequest) -> None:
+    """Refuse a body where none is taken: nobody would read it, or somebody between us would read it as something else."""
+    if request.route_handler.resolve_request_max_body_size() == 0:
+        for name, value in request.scope["headers"]:
+            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                raise ClientException("this address takes no body", headers={"Connection": "close"})
 
 
 def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCommand | LedgerError]:
@@ -102,7 +136,9 @@ def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCom
     Raises:
         InputError: The body is no JSON object or array, or the object is no report.
     """
-    match media_type_of(content_type):
+    media_type = media_type_of(content_type)
+    check_depth(body)
+    match media_type:
         case "application/json":
             is_array = body.lstrip()[:1] == b"["
             return _read_items(body, read_item) if is_array else read_item(body)
@@ -115,8 +151,17 @@ def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCom
 
 
 def media_type_of(content_type: str | None) -> str:
-    """Return the media type without its parameters; JSON where none is declared."""
-    return (content_type or JSON).split(";")[0].strip().lower()
+    """Return the media type without its parameters; JSON where none is declared.
+
+    Raises:
+        ContentTypeError: It is declared in another encoding than UTF-8.
+    """
+    media_type, *parameters = (content_type or JSON).split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
+            raise ContentTypeError("send the body in UTF-8")
+    return media_type.strip().lower()
 
 
 def _check_json(content_type: str | None) -> None:
@@ -189,6 +234,7 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 def read_citizen(body: bytes, content_type: str | None) -> str:
     """Return the number of a look-up's body, {"citizen": "..."}; the ledger checks it."""
     _check_json(content_type)
+    check_depth(body)
     fields = _read_object(body)
     if set(fields) != {"citizen"}:
         raise JsonInvalidError('expected {"citizen": "12 digits"} and nothing else')

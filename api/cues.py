@@ -45,21 +45,27 @@ class CueController(Controller):
         ] = None,
         threshold: Annotated[
             int | None,
-            QueryParameter(ge=1, description="From which number on it is told; only with a rule."),
+            QueryParameter(ge=1, le=10**9, description="From which number on it is told; only with a rule."),
         ] = None,
         lag_days: Annotated[
             int,
-            QueryParameter(ge=1, description="Of backdated: how long before it was recorded it happened."),
+            QueryParameter(
+                ge=1, le=100_000, description="Of backdated: how long before it was recorded it happened."
+            ),
         ] = 3,
         before_days: Annotated[
             int,
-            QueryParameter(ge=0, description="Of backdated: how long before a deadline it was recorded."),
+            QueryParameter(
+                ge=0, le=10_000, description="Of backdated: how long before a deadline it was recorded."
+            ),
         ] = 2,
         seconds: Annotated[
-            int, QueryParameter(ge=0, description="Of soon_after_approval: how soon, in seconds.")
+            int, QueryParameter(ge=0, le=10**7, description="Of soon_after_approval: how soon, in seconds.")
         ] = 60,
         limit: Annotated[int, QueryParameter(ge=1, le=CUES_MAX, description="How many cues.")] = 100,
-        offset: Annotated[int, QueryParameter(ge=0, description="How many cues to leave out first.")] = 0,
+        offset: Annotated[
+            int, QueryParameter(ge=0, le=10**9, description="How many cues to leave out first.")
+        ] = 0,
         positions: Annotated[
             int, QueryParameter(ge=0, le=POSITIONS_MAX, description="How many positions of each cue.")
         ] = 20,

@@ -90,7 +90,9 @@ class DossierController(Controller):
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
-        after: Annotated[int, QueryParameter(ge=0, description="Only events with greater versions.")] = 0,
+        after: Annotated[
+            int, QueryParameter(ge=0, le=2**63 - 1, description="Only events with greater versions.")
+        ] = 0,
         limit: Annotated[
             int, QueryParameter(ge=1, le=HISTORY_EVENTS_MAX, description="At most so many events.")
         ] = HISTORY_EVENTS_MAX,

@@ -14,6 +14,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, BodyRequest, read_body
+from api.edge.counts import Counts
 from api.gathering import Gathering
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, LedgerError, Receipt, Refusal
@@ -163,31 +164,46 @@ class EventController(Controller):
         """
         # No dependency of Litestar's, nor its response: an answer would take a fifth longer.
         gathering: Gathering = request.app.state.gathering
+        counts: Counts = request.app.state.counts
         content_type = request.header(b"content-type")
-        if len(body) <= INLINE_BYTES_MAX:
-            reports = read_body(body, content_type)
-        else:
-            reports = await sync_to_thread(read_body, body, content_type)
+        try:
+            if len(body) <= INLINE_BYTES_MAX:
+                reports = read_body(body, content_type)
+            else:
+                reports = await sync_to_thread(read_body, body, content_type)
+        except LedgerError as refusal:
+            counts.reported(refusal.code)
+            raise
         if isinstance(reports, list):
-            return await _record_many(reports, gathering, atomic=atomic)
+            answers = await _record_many(reports, gathering, atomic=atomic)
+            for answer in answers:
+                counts.reported(_outcome(answer))
+            return Answer(_encode(answers), 200)
         [outcome] = await gathering.record([reports])
+        answer = _answer(outcome)
+        counts.reported(_outcome(answer))
         if isinstance(outcome, Refusal):
             raise outcome.error
-        return Answer(_encode(outcome), 201)
+        return Answer(_encode(answer), 201)
+
+
+def _outcome(answer: Receipt | Problem) -> str:
+    if isinstance(answer, Problem):
+        return answer.code
+    return "duplicate" if answer.duplicate else "recorded"
 
 
 async def _record_many(
     reports: list[AnyCommand | LedgerError], gathering: Gathering, *, atomic: bool
-) -> ASGIResponse:
+) -> list[Receipt | Problem]:
     commands = [report for report in reports if not isinstance(report, LedgerError)]
     # An item that is no report refuses an atomic array as well; the others still get their own reasons.
     spoilt = atomic and len(commands) < len(reports)
     outcomes = iter(await gathering.record(commands, atomic=atomic, spoilt=spoilt))
-    answers = [
+    return [
         problem_of(report) if isinstance(report, LedgerError) else _answer(next(outcomes))
         for report in reports
     ]
-    return Answer(_encode(answers), 200)
 
 
 def _answer(outcome: Receipt | Refusal) -> Receipt | Problem:

@@ -201,7 +201,8 @@ class FrozenReportController(Controller):
             Kind | None, QueryParameter(description=f"Only events of one kind: {', '.join(KINDS)}.")
         ] = None,
         position: Annotated[
-            int | None, QueryParameter(ge=0, description="What now is; absent: the head of the log.")
+            int | None,
+            QueryParameter(ge=0, le=2**63 - 1, description="What now is; absent: the head of the log."),
         ] = None,
         after: Annotated[
             int, QueryParameter(ge=0, le=2**63 - 1, description="Only events after this position.")

@@ -62,6 +62,11 @@ class Gathering:
         self._failure: UnavailableError | None = None
         """Why the last batch was not recorded."""
 
+    @property
+    def waiting_reports(self) -> int:
+        """How many reports were taken that no commit has begun with."""
+        return self._waiting_reports
+
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Take reports; at the end record and answer all that were taken."""

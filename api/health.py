@@ -1,9 +1,9 @@
 """Is it alive, can it answer, and what is here."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -62,12 +62,14 @@ def live() -> dict[str, str]:
         ),
     },
 )
-def ready(ledger: NamedDependency[Ledger]) -> Response[Readiness | Unready]:
+def ready(request: Request[Any, Any, Any], ledger: NamedDependency[Ledger]) -> Response[Readiness | Unready]:
     """Answer 503 when the database cannot be reached or a projection has stopped."""
-    return _readiness(ledger.head().position, status(ledger))
+    return _readiness(request, ledger.head().position, status(ledger))
 
 
-def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[Readiness | Unready]:
+def _readiness(
+    request: Request[Any, Any, Any], position: int, projections: list[ProjectionStatus]
+) -> Response[Readiness | Unready]:
     stopped = [projection.name for projection in projections if projection.error]
     if not stopped:
         return Response(Readiness(True, position, projections))
@@ -75,7 +77,7 @@ def _readiness(position: int, projections: list[ProjectionStatus]) -> Response[R
         ProjectionStoppedError(f"{', '.join(stopped)} stopped; projections say where and why")
     )
     told = msgspec.structs.asdict(problem)
-    return respond(Unready(**told, position=position, projections=projections))
+    return respond(Unready(**told, position=position, projections=projections), request)
 
 
 @get(
@@ -95,5 +97,6 @@ def index() -> dict[str, str]:
         "totals": "/v1/totals",
         "worklist": "/v1/worklist",
         "ready": "/health/ready",
+        "metrics": "/metrics",
         "schema": "/schema",
     }

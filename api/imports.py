@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timezone
@@ -23,6 +23,7 @@ import msgspec
 from litestar.exceptions import InternalServerException
 
 from api.bodies import BodyCutError
+from api.edge.counts import Counts
 from api.ending import Ending, ServerEndingError
 from ledger import Ledger, UnavailableError
 from ledger.commands import FIELDS
@@ -81,9 +82,13 @@ class ImportAnswer(ImportResult, frozen=True):
 class Imports:
     """Imports files into one ledger, one at a time in this process."""
 
-    def __init__(self, ledger: Ledger, ending: Ending) -> None:
+    def __init__(
+        self, ledger: Ledger, ending: Ending, *, on_done: Callable[[ImportResult], object] = lambda _: None
+    ) -> None:
+        """Take what is told of each import that was no trial, in the event loop."""
         self._ledger = ledger
         self._ending = ending
+        self._on_done = on_done
         self._busy = False
 
     async def run(
@@ -119,7 +124,10 @@ class Imports:
                 _check_space(file, size or 0)
                 await self._receive(body, file)
                 work = partial(self._import, file, atomic=atomic, dry_run=dry_run, offset=offset)
-                return _answer(*await _in_thread(work))
+                result, refused = await _in_thread(work)
+                if not dry_run:
+                    self._on_done(result)
+                return _answer(result, refused)
         finally:
             self._busy = False
 
@@ -176,6 +184,13 @@ class Imports:
                 return result, None
             # What was not UTF-8 was written as it came.
             return result, refused_path.open(encoding="utf-8", errors="replace", newline="\n")
+
+
+def count_import(counts: Counts, result: ImportResult) -> None:
+    """Count what became of a file's lines; why some were refused, its answer tells."""
+    counts.reported("recorded", result.recorded)
+    counts.reported("duplicate", result.duplicates)
+    counts.reported("refused_line", result.refused)
 
 
 async def _piece(body: AsyncGenerator[bytes, None]) -> bytes:

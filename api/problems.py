@@ -1,6 +1,7 @@
 """Which HTTP problem each refusal becomes (RFC 9457). The only module that knows both."""
 
 import logging
+import math
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api.access.errors import IssuerUnavailableError, TokenError
 from api.bodies import ContentTypeError
+from api.edge.limits import TooManyRequestsError
 from api.ending import ServerEndingError
 from api.feed import EventUnreadableError, FollowersTooManyError, PositionAheadError
 from api.gathering import TooBusyError
@@ -66,6 +68,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "There is no such thing"),
     PositionAheadError: (409, "The log does not reach so far"),
     RebuildRunningError: (409, "A rebuild is under way"),
+    TooManyRequestsError: (429, "Too many requests"),
     KeyFileError: (503, "The ledger's key file does not fit"),
     UnavailableError: (503, "The ledger cannot answer now; try again with the same keys"),
 }
@@ -88,8 +91,13 @@ MEANINGS = {
     413: "The body is too large, or holds too many reports.",
     415: "The body is not declared as a type that the route takes.",
     422: "No unit has this code, or it was not valid on the day.",
+    429: "The caller asks too often; try again after the seconds of Retry-After.",
     503: "It cannot answer now; try again, with the same keys, after the seconds of Retry-After.",
 }
+
+
+EVERYWHERE = (429,)
+"""What any route may answer."""
 
 
 def _status_and_title(error_class: type[Exception]) -> tuple[int, str]:
@@ -106,6 +114,8 @@ CODES = sorted(
     | {(_status_and_title(cls)[0], cls.code) for cls in _leaves(LedgerError, UnavailableError)}
 )
 """Every status with every code that it comes with."""
+STATUSES = sorted({200, 201, 204, 304, 500, *_HTTP, *(status for status, _ in PROBLEMS.values())})
+"""Every status that is counted by itself."""
 
 _TELLING = (
     *(ClockBehindError, ContentionError, EventUnreadableError, FollowersTooManyError, ImportBusyError),
@@ -134,6 +144,8 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     detail: str
     code: str
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
+    """The request's, as in X-Request-Id and the server's log; absent where a problem is one of several results."""
 
 
 def problems(*statuses: int, meanings: Mapping[int, str] = MEANINGS) -> dict[int, ResponseSpec]:
@@ -149,7 +161,7 @@ def problems(*statuses: int, meanings: Mapping[int, str] = MEANINGS) -> dict[int
             description=meanings.get(status, MEANINGS[status]),
             generate_examples=False,
         )
-        for status in statuses
+        for status in sorted({*statuses, *EVERYWHERE})
     }
 
 
@@ -163,20 +175,34 @@ def problem_of(error: LedgerError | UnavailableError) -> Problem:
     return Problem(TYPE_PREFIX + error.code, title, status, detail, error.code)
 
 
-def respond(problem: Problem) -> Response[Any]:
+def respond(
+    problem: Problem, request: Request[Any, Any, Any], *, wait_seconds: float = RETRY_SECONDS
+) -> Response[Any]:
+    """Return a problem as the answer to a request."""
+    problem = msgspec.structs.replace(problem, request_id=request_id_of(request))
     headers = {"Cache-Control": "no-store"}
-    if problem.status == 503:
-        headers["Retry-After"] = str(RETRY_SECONDS)
+    if problem.status in (429, 503):
+        headers["Retry-After"] = str(math.ceil(wait_seconds))
     return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _refused(_request: Request[Any, Any, Any], error: LedgerError | UnavailableError) -> Response[Any]:
+def request_id_of(request: Request[Any, Any, Any]) -> str:
+    return str(request.scope.get("request_id", ""))
+
+
+def _refused(request: Request[Any, Any, Any], error: LedgerError | UnavailableError) -> Response[Any]:
     problem = problem_of(error)
     if problem.detail != str(error):
-        _log.warning("not available (%s): %s", error.code, error)
-    response = respond(problem)
-    if isinstance(error, TokenError):
-        response.headers["WWW-Authenticate"] = error.challenge
+        _log.warning("not available (%s): %s; request %s", error.code, error, request_id_of(request))
+    if isinstance(error, TooManyRequestsError):
+        return respond(problem, request, wait_seconds=error.wait_seconds)
+    if not isinstance(error, TokenError):
+        return respond(problem, request)
+    wait = request.app.state.fail(request)
+    if wait:
+        return _refused(request, TooManyRequestsError(wait))
+    response = respond(problem, request)
+    response.headers["WWW-Authenticate"] = error.challenge
     return response
 
 
@@ -184,7 +210,8 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any
     if error.status_code >= 500:
         return _unexpected(request, error)
     code, title = _HTTP.get(error.status_code, _HTTP[400])
-    response = respond(Problem(TYPE_PREFIX + code, title, error.status_code, _detail(request, error), code))
+    problem = Problem(TYPE_PREFIX + code, title, error.status_code, _detail(request, error), code)
+    response = respond(problem, request)
     response.headers.update(error.headers or {})
     return response
 
@@ -211,9 +238,10 @@ def _detail(request: Request[Any, Any, Any], error: HTTPException) -> str:
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     # The route's template, not the address: a client may put anything into an address.
     route = request.scope.get("path_template", "(no route)")
-    _log.error("unexpected in %s %s: %s", request.method, route, "; caused by ".join(_traces(error)))
+    traces = "; caused by ".join(_traces(error))
+    _log.error("unexpected in %s %s, request %s: %s", request.method, route, request_id_of(request), traces)
     detail = "an error of the program, which was logged; nothing you sent is at fault"
-    return respond(Problem(TYPE_PREFIX + "internal", "Internal error", 500, detail, "internal"))
+    return respond(Problem(TYPE_PREFIX + "internal", "Internal error", 500, detail, "internal"), request)
 
 
 def _traces(error: BaseException | None) -> Iterator[str]:

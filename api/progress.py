@@ -61,7 +61,8 @@ class ProgressController(Controller):
             bool, QueryParameter(description="Also rows of units that have ended on the way.")
         ] = False,
         position: Annotated[
-            int | None, QueryParameter(ge=0, description="Only what the ledger knew at this position.")
+            int | None,
+            QueryParameter(ge=0, le=2**63 - 1, description="Only what the ledger knew at this position."),
         ] = None,
         known_at: Annotated[
             datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")

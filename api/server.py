@@ -5,7 +5,6 @@ import gc
 import logging
 import multiprocessing
 import os
-import re
 import signal
 import socket
 import sys
@@ -16,25 +15,26 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import msgspec
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from litestar import Litestar
 from litestar.concurrency import set_asyncio_executor
-from litestar.exceptions import ClientException
 
 from api.app import create_app
-from api.bodies import BodyRequest
+from api.edge.hosts import only_hosts
+from api.edge.logs import logging_of
+from api.edge.settings import LOOPBACK, EdgeSettings
+from api.edge.shared import Shared
 from ledger import Ledger, LedgerError, Policy, UnavailableError
 from ledger.application import Opening
 from ledger.embedded import EmbeddedPostgres
 from ledger.recording import DEFAULT_POLICY
 from projections import Runner, Totals, open_totals
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 THREADS_MAX = 64
 """Of a worker, for requests. asyncio's own would be 6 on two cores: six requests that wait for a lost
 database would keep all others waiting."""
@@ -45,18 +45,10 @@ GARBAGE_OBJECTS = 20_000
 """How many more objects there are before Python looks which of them nobody can reach. Its own number is 700."""
 _READY_SECONDS_MAX = 60
 _OPEN_AGAIN_SECONDS = 2.0
-_is_loopback = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?", re.ASCII | re.IGNORECASE).fullmatch
-
-LOGGING: dict[str, Any] = {
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    # Standard output is the command's; granian would write there.
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "_granian": {"handlers": ["stderr"], "propagate": False},
-        "granian.access": {"handlers": [], "propagate": False},
-    },
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-}
+HEAD_SECONDS_MAX = 10
+"""How long the head of a request may take to come, and a connection may be silent between two requests."""
+HEAD_BYTES_MAX = 64 * 1024
+"""Of a request's head; also how much of a body is read at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +71,9 @@ class ServeSettings(msgspec.Struct, frozen=True):
     workers: int
     policy: Policy = DEFAULT_POLICY
     """Read once, by whoever starts us: a worker that is replaced later records by the same."""
+    edge: EdgeSettings = EdgeSettings()
+    shared: Shared | None = None
+    """The memory of all workers, which the parent makes."""
 
     def __repr__(self) -> str:
         # The default would print the URL, which may hold a password.
@@ -107,7 +102,7 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
     with _open(settings)[0] as ledger:
         on_lost = (lambda: None) if settings.url else partial(_revive, settings.home)
         with Runner(ledger, on_lost=on_lost):
-            run_workers(settings, load_app, on_ready=on_ready)
+            run_workers(msgspec.structs.replace(settings, shared=Shared()), load_app, on_ready=on_ready)
 
 
 def run_workers(
@@ -125,8 +120,13 @@ def run_workers(
         interface=Interfaces.ASGI,
         workers=settings.workers,
         websockets=False,
+        # Nobody needs the other one behind a proxy, and without TLS browsers do not speak it.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEAD_SECONDS_MAX * 1000, max_buffer_size=HEAD_BYTES_MAX
+        ),
         log_level=LogLevels.warning,
-        log_dictconfig=LOGGING,
+        log_dictconfig=logging_of(settings.edge.log),
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS_MAX,
@@ -195,7 +195,14 @@ def load_app(settings: ServeSettings) -> Litestar:
         with ledger:
             yield
 
-    app = create_app(ledger, totals, checks=[refuse_other_sites], lifespan=[lifespan])
+    app = create_app(
+        ledger,
+        totals,
+        checks=[only_hosts(settings.edge.hosts)],
+        edge=settings.edge,
+        shared=settings.shared,
+        lifespan=[lifespan],
+    )
     _collect_rarely()
     return app
 
@@ -234,18 +241,6 @@ def _revive(home: Path) -> None:
             _log.warning("PostgreSQL was killed; it was started again")
     except UnavailableError as error:
         _log.error("PostgreSQL was killed, and cannot be started again: %s", error)
-
-
-def refuse_other_sites(request: BodyRequest) -> None:
-    """Refuse what a page of another site asks for through a browser on this machine.
-
-    Loopback keeps other machines out, but not the pages that are open on this one. Such a page may post
-    without being asked; if its name is pointed at loopback, it may also read the answers.
-    """
-    host, origin = request.header(b"host"), request.header(b"origin")
-    # Browsers always say which host they mean, and where a page that posts is from.
-    if (host and not _is_loopback(host)) or origin not in {None, f"http://{host}"}:
-        raise ClientException("asked for by another site, or under another name than this machine's own")
 
 
 def _end_with_parent() -> None:

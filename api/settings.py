@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from api.edge.buckets import Rate
+from api.edge.settings import EdgeSettings
 from ledger.embedded import default_home
 
 
@@ -24,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True):
     """The reasons that reports may name; absent: those that come with the package."""
     four_eyes: bool = False
     """Whether corrections count only once another officer has confirmed them."""
+    edge: EdgeSettings = EdgeSettings()
+    """How a server lets requests in."""
     program: str = "ledger"
     """What to type to call us again, as a shell reads it."""
 
@@ -47,14 +51,14 @@ class Settings(msgspec.Struct, frozen=True):
 def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Settings:
     """Return the settings that the variables LEDGER_* make.
 
-    They are LEDGER_DATABASE_URL, LEDGER_HOME, LEDGER_SCHEMA, LEDGER_KEY_FILE, LEDGER_REASONS_FILE and
-    LEDGER_FOUR_EYES. Empty is the same as absent.
+    They are LEDGER_DATABASE_URL, LEDGER_HOME, LEDGER_SCHEMA, LEDGER_KEY_FILE, LEDGER_REASONS_FILE,
+    LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG. Empty is the same as absent.
 
     Args:
         called: As the system calls the program: sys.argv[0].
 
     Raises:
-        ValueError: LEDGER_FOUR_EYES is neither yes nor no.
+        ValueError: LEDGER_FOUR_EYES is neither yes nor no, or another one is not what it may be.
     """
     return Settings(
         database=environment.get("LEDGER_DATABASE_URL") or None,
@@ -63,8 +67,37 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
         key_file=_path(environment, "LEDGER_KEY_FILE"),
         reasons_file=_path(environment, "LEDGER_REASONS_FILE"),
         four_eyes=_flag(environment, "LEDGER_FOUR_EYES"),
+        edge=_edge(environment),
         program=_program(called, environment.get("PATH", "")),
     )
+
+
+def _edge(environment: Mapping[str, str]) -> EdgeSettings:
+    default = EdgeSettings()
+    log = environment.get("LEDGER_LOG") or "plain"
+    if log not in ("plain", "json"):
+        raise ValueError(f"LEDGER_LOG must be plain or json; it is {log!r}")
+    return EdgeSettings(
+        hosts=tuple(environment.get("LEDGER_HOSTS", "").replace(",", " ").split()),
+        rate=Rate(
+            _number(environment, "LEDGER_RATE", default.rate.per_second),
+            round(_number(environment, "LEDGER_BURST", default.rate.burst)),
+        ),
+        log="json" if log == "json" else "plain",
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1e9:
+        raise ValueError(f"{name} must be a number from 0 to 1,000,000,000; it is {text!r}")
+    return number
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:

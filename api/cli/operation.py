@@ -1,10 +1,15 @@
 """Run and look after a ledger: serve, migrate, rebuild, stop, doctor."""
 
+from typing import Literal
+
 import click
+import msgspec
 
 from api.cli.common import NOT_AVAILABLE, VERSION, Context, command
 from api.cli.output import note
 from api.doctor import examine
+from api.edge.buckets import Rate
+from api.edge.settings import EdgeSettings
 from api.server import ServeSettings, serve_api
 from ledger.embedded import EmbeddedPostgres
 from projections import NAMES, open_totals
@@ -20,8 +25,49 @@ from projections import rebuild as rebuild_projections
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Server processes.")
-def serve(context: Context, host: str, port: int, workers: int) -> None:
+@click.option(
+    "--allow-host",
+    "hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A name under which a proxy passes requests on, beside this machine's own.  [env var: LEDGER_HOSTS]",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1e9),
+    help="Requests a second that each caller may send; 0: any number.  [default: 10000; env var: LEDGER_RATE]",
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(1, 1_000_000_000),
+    help="How many of them at once.  [default: 20000; env var: LEDGER_BURST]",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["plain", "json"]),
+    help="What to write to standard error: sentences about what is wrong; or lines of JSON, one for each request "
+    "too.  [default: plain; env var: LEDGER_LOG]",
+)
+def serve(
+    context: Context,
+    host: str,
+    port: int,
+    workers: int,
+    hosts: tuple[str, ...],
+    rate: float | None,
+    burst: int | None,
+    log: Literal["plain", "json"] | None,
+) -> None:
     """Serve the API, with the projections running. Ctrl-C stops it."""
+    edge = context.settings.edge
+    told = EdgeSettings(
+        hosts=(*edge.hosts, *hosts),
+        rate=Rate(
+            edge.rate.per_second if rate is None else rate, edge.rate.burst if burst is None else burst
+        ),
+        log=log or edge.log,
+    )
+    context.settings = msgspec.structs.replace(context.settings, edge=told)
     run_server(context, host=host, port=port, workers=workers)
 
 
@@ -43,6 +89,7 @@ def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
                 port=port,
                 workers=workers,
                 policy=policy,
+                edge=settings.edge,
             ),
             on_ready=lambda address: note(
                 f"serving at {address} (this machine only, until access control is built); "

@@ -52,11 +52,13 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict:
-    """Check that an answer is exactly one problem, and return it."""
+    """Check that an answer is exactly one problem of this request, and return it without the request's id."""
     assert (status, code) == (response.status_code, response.json().get("code")), response.text
     assert "application/problem+json" == response.headers["content-type"].split(";")[0]
-    check_problem_item(response.json())
-    return response.json()
+    problem = response.json()
+    assert response.headers.get("x-request-id", "") == problem.pop("request_id")
+    check_problem_item(problem)
+    return problem
 
 
 def check_problem_item(problem: dict) -> None:
@@ -109,8 +111,9 @@ def client_of(app: Litestar) -> Iterator[TestClient]:
         assert "nosniff" == response.headers["x-content-type-options"]
         if response.status_code >= 400:
             check_problem(response, response.status_code, response.json()["code"])
-        if response.status_code == 503:
-            assert "1" == response.headers["retry-after"]
+        assert response.headers["x-request-id"]
+        assert response.headers["cache-control"]
+        assert (response.status_code in (429, 503)) == ("retry-after" in response.headers)
 
     with TestClient(app) as client:
         client.event_hooks = {"response": [check_answer]}

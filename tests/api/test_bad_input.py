@@ -240,11 +240,11 @@ def test_a_level_of_any_size_is_one_problem(client, digits):
     """Also one that Python refuses to print; alone, and in an array beside a good one."""
     body = GOOD.replace(b": 2,", b": " + b"9" * digits + b",")
     response = client.post("/v1/events", content=body)
-    check_problem(response, 400, "invalid_level" if digits <= 4300 else "invalid_field")
+    problem = check_problem(response, 400, "invalid_level" if digits <= 4300 else "invalid_field")
     answers = client.post(
         "/v1/events", content=b"[" + body + b"," + json.dumps(STANDING[0]).encode() + b"]"
     ).json()
-    assert (response.json(), True) == (answers[0], answers[1]["duplicate"])
+    assert (problem, True) == (answers[0], answers[1]["duplicate"])
 
 
 @pytest.mark.parametrize("item", [7, "x", None, True, [], [report()], 1.5])

@@ -65,6 +65,7 @@ def test_operations_have_names_that_programs_keep(document):
         "get_dossier",
         "get_history",
         "get_index",
+        "get_metrics",
         "get_overdue",
         "get_progress",
         "get_report",

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from litestar import get
 from litestar.exceptions import HTTPException
-from litestar.testing import create_test_client
+from litestar.testing import RequestFactory, create_test_client
 
 import projections.errors
 from api import bodies, problems
@@ -43,7 +43,7 @@ def test_every_refusal_is_a_problem(cls):
     """With a status of its own kind, and its stable code."""
     problem = problems.problem_of(cls.__new__(cls, "why"))
 
-    assert problem.status in {400, 401, 403, 404, 409, 413, 415, 422, 503}
+    assert problem.status in {400, 401, 403, 404, 409, 413, 415, 422, 429, 503}
     assert issubclass(cls, UnavailableError) <= (problem.status == 503)
     assert (cls.code, f"urn:activation-ledger:problem:{cls.code}") == (problem.code, problem.type)
     assert problem.title
@@ -57,10 +57,12 @@ def test_codes_tell_refusals_apart():
 
 
 def test_only_what_may_pass_says_when_to_come_back():
-    """Retry-After stands at 503 and nowhere else."""
-    for status in (400, 409, 503):
-        response = problems.respond(problems.Problem("t", "t", status, "d", "c"))
-        assert (status == 503) == ("Retry-After" in response.headers)
+    """Retry-After stands at 429 and 503 and nowhere else, in whole seconds that are no shorter than the wait."""
+    request = RequestFactory().get("/")
+    for status in (400, 409, 429, 503):
+        response = problems.respond(problems.Problem("t", "t", status, "d", "c"), request, wait_seconds=1.2)
+        assert (status in {429, 503}) == ("Retry-After" in response.headers)
+    assert "2" == response.headers["Retry-After"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_what_is_not_available_does_not_say_where_it_is(error, caplog):
 
     assert "db-7" not in str(problem)
     assert "5433" not in str(problem)
-    assert [f"not available ({error.code}): {error}"] == [
+    assert [f"not available ({error.code}): {error}; request "] == [
         record.getMessage() for record in caplog.records if record.name == "api.problems"
     ]
 
