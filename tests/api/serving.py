@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from ledger.database import Database
-from ledger.identities import create_key_file
+from ledger.key_files import create_key_file
 from tests.api.conftest import wait_until
 from tests.api.test_server import ROOT, Served, answers, free_port
 
