@@ -36,6 +36,8 @@ from api.overdue import OverdueController
 from api.parameters import refuse_unknown_parameters
 from api.problems import CODES, HANDLERS, STATUSES
 from api.progress import ProgressController
+from api.purposes import PurposeController
+from api.reads import ReadsController
 from api.reasons import ReasonController
 from api.schema_page import SchemaPage
 from api.totals import TotalsController
@@ -105,6 +107,8 @@ def create_app(
             LogController,
             FileController,
             DossierController,
+            ReadsController,
+            PurposeController,
             UnitController,
             ReasonController,
             TotalsController,

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from litestar.types import Empty
 
 from api import cloud_events
 from ledger import AnyCommand, LedgerError, read_report
-from ledger.errors import BatchTooLargeError, InputError, JsonInvalidError, NotUtf8Error
+from ledger.errors import BatchTooLargeError, FieldInvalidError, InputError, JsonInvalidError, NotUtf8Error
 from ledger.json_objects import check_depth, check_names
 
 BODY_BYTES_MAX = 2_000_000
@@ -229,6 +230,21 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise JsonInvalidError(
             "the body is not JSON, or nested beyond reason; was it cut on the way?"
         ) from None
+
+
+def read_embargo(body: bytes, content_type: str | None) -> tuple[date, str]:
+    """Return until when and why, of the body of an embargo; the ledger checks both."""
+    _check_json(content_type)
+    fields = _read_object(body)
+    if set(fields) != {"until", "purpose_text"}:
+        raise JsonInvalidError('expected {"until": a day, "purpose_text": a text} and nothing else')
+    until, text = fields["until"], fields["purpose_text"]
+    if not isinstance(text, str):
+        raise FieldInvalidError("purpose_text", "must be text")
+    try:
+        return msgspec.convert(until, date), text
+    except msgspec.ValidationError:
+        raise FieldInvalidError("until", "a day like 2024-12-31") from None
 
 
 def read_citizen(body: bytes, content_type: str | None) -> str:

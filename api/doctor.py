@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 from ledger.database import Database
 from ledger.errors import KeyFileError, StoreNotReadyError
 from ledger.identities import read_key_file
-from ledger.migrations import LOG, become, check_migrated, connect
+from ledger.migrations import LOGS, become, check_migrated, connect
 from ledger.privileges import compare, declare, read_catalogue
 from ledger.wrapping import wrapped_with
 from projections import COMPONENTS, NAMES
@@ -43,7 +43,7 @@ def examine(database: Database, key_path: Path, *, version: str) -> Report:
         names["schema"] = sql.Literal(database.schema)
         facts["PostgreSQL"] = _one(connection, "SHOW server_version")
         try:
-            check_migrated(connection, database, (LOG, *COMPONENTS))
+            check_migrated(connection, database, (*LOGS, *COMPONENTS))
         except StoreNotReadyError as error:
             return Report(facts, [str(error)])
         _read_settings(connection, facts, problems)
@@ -52,6 +52,7 @@ def examine(database: Database, key_path: Path, *, version: str) -> Report:
         _read_projections(connection, names, facts, problems)
         become(connection, database.owner)
         _read_log(connection, names, facts, problems)
+        _read_looks(connection, database.reads, facts, problems)
         _read_key(connection, names, database, key_path, facts, problems)
     return Report(facts, problems)
 
@@ -87,6 +88,27 @@ def _read_log(connection: Connection[Any], names: Names, facts: dict[str, Any], 
         problems.append(f"the server's clock is {ahead:.0f} s behind the last recorded event; set the clock")
 
 
+def _read_looks(
+    connection: Connection[Any], place: Database, facts: dict[str, Any], problems: list[str]
+) -> None:
+    """The second log: it is as much a log as the first."""
+    names: Names = {table: sql.Identifier(place.schema, table) for table in ("head", "events")}
+    names["schema"] = sql.Literal(place.schema)
+    size = _one(connection, "SELECT size FROM {head}", **names)
+    facts["looks"] = size
+    facts["size of the looks"] = _one(
+        connection,
+        "SELECT pg_size_pretty(pg_total_relation_size(({schema} || '.events')::regclass))",
+        **names,
+    )
+    highest = _one(connection, "SELECT coalesce(max(notification_id), 0) FROM {events}", **names)
+    if highest != size:
+        problems.append(
+            f"the head of the looks says {size}, their log ends at {highest}: somebody changed tables by hand; "
+            "restore a backup"
+        )
+
+
 def _read_projections(
     connection: Connection[Any], names: Names, facts: dict[str, Any], problems: list[str]
 ) -> None:
@@ -117,8 +139,8 @@ def _read_settings(connection: Connection[Any], facts: dict[str, Any], problems:
 
 
 def _read_privileges(connection: Connection[Any], database: Database, problems: list[str]) -> None:
-    declared = declare(database, (LOG, *COMPONENTS))
-    found = read_catalogue(connection, (database.schema,), declared.roles)
+    declared = declare(database, (*LOGS, *COMPONENTS))
+    found = read_catalogue(connection, (database.schema, database.reads.schema), declared.roles)
     problems.extend(map(str, compare(declared, found)))
 
 

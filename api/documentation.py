@@ -19,10 +19,12 @@ from api.frozen_reports import ReportDefinition, ReportList, ReportRow
 from api.health import Readiness, Unready
 from api.imports import ImportAnswer, RefusedLine
 from api.problems import CODES, Problem
+from api.purposes import PurposeList
 from api.reasons import ReasonList
 from api.units import ChangeList, ChangeRow, UnitList, UnitRow
-from ledger import DossierState, History, HistoryEvent, Reason, Receipt
+from ledger import DossierState, History, HistoryEvent, Look, Looks, Reason, Receipt
 from ledger.history import LevelState, UnitName
+from ledger.reads import ListedPurpose
 from projections import (
     AgeingAnswer,
     ChangingEvent,
@@ -101,6 +103,10 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         AgeingAnswer,
         WorklistAnswer,
         WorklistRow,
+        Look,
+        Looks,
+        ListedPurpose,
+        PurposeList,
     ),
 )
 """What is answered; Litestar makes the schemas of these."""

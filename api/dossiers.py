@@ -14,6 +14,7 @@ from litestar.params import PathParameter, QueryParameter, RawBody
 
 from api.bodies import read_citizen
 from api.problems import problems
+from api.purposes import PurposeCode, PurposeText, read_purpose
 from ledger import DossierState, History, Ledger
 
 HISTORY_EVENTS_MAX = 1_000
@@ -59,13 +60,19 @@ class DossierController(Controller):
         operation_class=LookupOperation,
         sync_to_thread=True,
         request_max_body_size=10_000,
-        responses=problems(400, 404, 413, 415, 503),
+        responses=problems(400, 404, 413, 415, 422, 503),
     )
     def lookup(
-        self, body: RawBody, request: Request[Any, Any, Any], ledger: NamedDependency[Ledger]
+        self,
+        body: RawBody,
+        request: Request[Any, Any, Any],
+        ledger: NamedDependency[Ledger],
+        purpose: PurposeCode = None,
+        purpose_text: PurposeText = None,
     ) -> Found:
         """Take {"citizen": "12 digits"}; the number travels in the body, never in the address."""
-        return Found(ledger.find(read_citizen(body, request.headers.get("content-type"))))
+        citizen = read_citizen(body, request.headers.get("content-type"))
+        return Found(ledger.find(citizen, purpose=read_purpose(purpose, purpose_text)))
 
     @get(
         "/{dossier_id:uuid}",
@@ -73,10 +80,16 @@ class DossierController(Controller):
         response_description="Each level that was ever collected.",
         summary="Where each level stands",
         sync_to_thread=True,
-        responses=problems(400, 404, 503),
+        responses=problems(400, 404, 422, 503),
     )
-    def state(self, dossier_id: DossierId, ledger: NamedDependency[Ledger]) -> DossierState:
-        return ledger.dossier(dossier_id)
+    def state(
+        self,
+        dossier_id: DossierId,
+        ledger: NamedDependency[Ledger],
+        purpose: PurposeCode = None,
+        purpose_text: PurposeText = None,
+    ) -> DossierState:
+        return ledger.dossier(dossier_id, purpose=read_purpose(purpose, purpose_text))
 
     @get(
         "/{dossier_id:uuid}/history",
@@ -84,12 +97,14 @@ class DossierController(Controller):
         response_description="Events in the order of their versions, and where the levels stand.",
         summary="The audit trail, oldest first",
         sync_to_thread=True,
-        responses=problems(400, 404, 503),
+        responses=problems(400, 404, 422, 503),
     )
     def history(
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
+        purpose: PurposeCode = None,
+        purpose_text: PurposeText = None,
         after: Annotated[
             int, QueryParameter(ge=0, le=2**63 - 1, description="Only events with greater versions.")
         ] = 0,
@@ -98,4 +113,6 @@ class DossierController(Controller):
         ] = HISTORY_EVENTS_MAX,
     ) -> History:
         """Tell each event as it was sent and as it was decided; the levels always stand as they do now."""
-        return ledger.history(dossier_id=dossier_id, after=after, limit=limit)
+        return ledger.history(
+            dossier_id=dossier_id, after=after, limit=limit, purpose=read_purpose(purpose, purpose_text)
+        )

@@ -30,8 +30,12 @@ from ledger.errors import (
     InputError,
     KeyConflictError,
     KeyFileError,
+    NoEmbargoError,
     NotFoundError,
     NotRecordedError,
+    PurposeNeededError,
+    PurposeUnknownError,
+    ReadNotRecordedError,
     ReportNameTakenError,
     StateError,
     TargetsRefusedError,
@@ -55,6 +59,8 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     TokenError: (401, "It is not known who asks"),
     BatchTooLargeError: (413, "Too much at once"),
     ContentTypeError: (415, "The body is of no type that is taken here"),
+    PurposeUnknownError: (400, "Nobody may look for this purpose"),
+    PurposeNeededError: (422, "Say what for"),
     InputError: (400, "The report is malformed"),
     AccessError: (403, "Not permitted"),
     UnitError: (422, "The unit does not allow it"),
@@ -65,6 +71,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     StateError: (409, "The dossier is not in the state for it"),
     KeyConflictError: (409, "The key was used for another report"),
     NotRecordedError: (409, "Not recorded, because another report of the batch was refused"),
+    NoEmbargoError: (409, "There is no embargo"),
     NotFoundError: (404, "There is no such thing"),
     PositionAheadError: (409, "The log does not reach so far"),
     RebuildRunningError: (409, "A rebuild is under way"),
@@ -90,7 +97,7 @@ MEANINGS = {
     409: "The dossier is not in the state for it, or the key was used for another report.",
     413: "The body is too large, or holds too many reports.",
     415: "The body is not declared as a type that the route takes.",
-    422: "No unit has this code, or it was not valid on the day.",
+    422: "No unit has this code, or it was not valid on the day; or it was not said what for.",
     429: "The caller asks too often; try again after the seconds of Retry-After.",
     503: "It cannot answer now; try again, with the same keys, after the seconds of Retry-After.",
 }
@@ -129,6 +136,7 @@ _log = logging.getLogger(__name__)
 
 
 _INSTEAD: dict[type[Exception], str] = {
+    ReadNotRecordedError: "it could not be recorded who looks, so nothing is told; try again",
     ImportSpaceError: "the server has no room for this file, or for what is refused of it; what was recorded stays",
     ImportBrokenError: "the import was ended in the middle; what was recorded stays, send the file again",
 }

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Absent: ``ledger.key`` in the home."""
     reasons_file: Path | None = None
     """The reasons that reports may name; absent: those that come with the package."""
+    purposes_file: Path | None = None
+    """What anybody may look at a dossier for; absent: what comes with the package."""
     four_eyes: bool = False
     """Whether corrections count only once another officer has confirmed them."""
     edge: EdgeSettings = EdgeSettings()
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True):
                 ("--schema", self.schema, "ledger"),
                 ("--key-file", self.key_file, None),
                 ("--reasons-file", self.reasons_file, None),
+                ("--purposes-file", self.purposes_file, None),
             )
             if value != default
         ]
@@ -52,6 +55,7 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
     """Return the settings that the variables LEDGER_* make.
 
     They are LEDGER_DATABASE_URL, LEDGER_HOME, LEDGER_SCHEMA, LEDGER_KEY_FILE, LEDGER_REASONS_FILE,
+    LEDGER_PURPOSES_FILE,
     LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG. Empty is the same as absent.
 
     Args:
@@ -66,6 +70,7 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
         schema=environment.get("LEDGER_SCHEMA") or "ledger",
         key_file=_path(environment, "LEDGER_KEY_FILE"),
         reasons_file=_path(environment, "LEDGER_REASONS_FILE"),
+        purposes_file=_path(environment, "LEDGER_PURPOSES_FILE"),
         four_eyes=_flag(environment, "LEDGER_FOUR_EYES"),
         edge=_edge(environment),
         program=_program(called, environment.get("PATH", "")),

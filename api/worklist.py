@@ -16,6 +16,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.problems import problems
+from api.purposes import PurposeText, WorkCode, read_work
 from api.totals import After, Level, UnitCode, read_aside
 from projections import (
     Ageing,
@@ -87,6 +88,8 @@ class WorklistController(Controller):
     async def worklist(
         self,
         worklist: NamedDependency[Worklist],
+        purpose: WorkCode = None,
+        purpose_text: PurposeText = None,
         unit: UnitCode = None,
         awaiting: Annotated[
             Awaiting | None, QueryParameter(description="What is waited for; absent: either.")
@@ -120,7 +123,7 @@ class WorklistController(Controller):
         after: After = None,
         form: Form = "json",
     ) -> Response[WorklistAnswer | bytes]:
-        """Those overdue come first, then the oldest; ids only, nobody's name or number.
+        """Those overdue come first, then the oldest; ids only, nobody's name or number. Each of them is a look.
 
         A dossier stands at the unit that collected it, under which it counts today. The pages from the first to the
         last tell each wait once that lasts from then on. With format=csv the cursor of the next page is in the header
@@ -139,7 +142,8 @@ class WorklistController(Controller):
             limit=limit,
             cursor=cursor,
         )
-        answer = await read_aside(partial(worklist.read, query, after=after))
+        why = read_work(purpose, purpose_text)
+        answer = await read_aside(partial(worklist.read, query, after=after, purpose=why))
         return _respond(form, answer, rows_of_worklist, answer.next)
 
 

@@ -26,6 +26,8 @@ QUESTIONS = {
     "totals_by_day": ("/v1/totals?by=day", 100),
     "totals_by_place": ("/v1/totals?by=place", 30),
 }
+LOOKING = {"Purpose": "audit"}
+"""What histories are read for; that they are is recorded each time."""
 _PATH = "/v1/events"
 LOAD_KEYS = ("http.idle", "http.post", "http.post.p50", "http.post.p99", "http.post.refused")
 
@@ -70,7 +72,7 @@ def measure_questions(
     home: Path, dossier_ids: Sequence[str], scale: float, results: Results, *, suffix: str = ""
 ) -> None:
     """Ask one after the other; the client's own time is part of it."""
-    with serving(serve_command(home), home) as url, httpx.Client(base_url=url) as client:
+    with serving(serve_command(home), home) as url, httpx.Client(base_url=url, headers=LOOKING) as client:
         for key, (address, count) in QUESTIONS.items():
             _latency(results, f"get.{key}", suffix, client, [address] * _asked(count, scale))
         histories = [f"/v1/dossiers/{one}/history" for one in dossier_ids[: _asked(REQUESTS, scale)]]

@@ -40,6 +40,7 @@ from ledger.events import (
 from ledger.frozen_events import Definition, ReportFrozen
 from ledger.frozen_reports import FrozenReport
 from ledger.history import DossierState, History, HistoryEvent
+from ledger.reads import Look, Looks, Purpose, Purposes, read_purposes
 from ledger.reasons import Reason, Reasons, read_reasons
 from ledger.recording import Policy, Receipt, Refusal
 from ledger.reports import read_report
@@ -77,9 +78,13 @@ __all__ = [
     "LedgerError",
     "Lock",
     "Locked",
+    "Look",
+    "Looks",
     "Notified",
     "Notify",
     "Policy",
+    "Purpose",
+    "Purposes",
     "Reason",
     "Reasons",
     "Reassign",
@@ -106,6 +111,7 @@ __all__ = [
     "Withdraw",
     "Withdrawn",
     "open_ledger",
+    "read_purposes",
     "read_reasons",
     "read_report",
 ]

@@ -21,7 +21,7 @@ from ledger.access import LOCAL, Grant, Keys, Principal, Reach, Right, Role
 from ledger.access.asking import WORDS, check_everything, check_right, check_unit, is_masked, told_parts
 from ledger.access.keeping import check_targets, check_units
 from ledger.access.keys import Key
-from ledger.access.reporting import reaches_dossier, reports_anything
+from ledger.access.reporting import part_reached, reaches_dossier, reports_anything
 from ledger.business_time import business_day
 from ledger.checks import check, check_citizen, check_holds_not, check_text
 from ledger.commands import AnyCommand
@@ -52,7 +52,9 @@ from ledger.identities import KEY_FILE_NAME, Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM
 from ledger.key_files import create_key_file
 from ledger.key_ring import DAYS, KeyMade, KeyRing
-from ledger.migrations import LOG, Component, become, check_migrated, connect, migrate
+from ledger.migrations import LOGS, Component, become, check_migrated, connect, migrate
+from ledger.reads import EmbargoLifted, EmbargoPlaced, Looks, Purpose, Reads, What, read_purposes
+from ledger.reads.telling import decide_lift, decide_place, tell_looks
 from ledger.reasons import read_reasons
 from ledger.recording import DEFAULT_POLICY, Desk, Policy, Receipt, Refusal, Wish
 from ledger.store import (
@@ -197,7 +199,7 @@ class Ledger:
         """Connect nothing yet; ``open_ledger`` checks the database and the key file first.
 
         Args:
-            policy: The reasons that reports may name, and whether corrections need four eyes.
+            policy: The reasons that reports may name, whether corrections need four eyes, and what anybody may look for.
             now: The clock that says what is in the future, with an offset.
             new_id: Ids of new dossiers and units. Time-ordered ones keep an index's hot end
                 small: random ids cost 30 % of the speed at six million events.
@@ -212,6 +214,8 @@ class Ledger:
         """How another process can open it; None for one that was given its parts by hand, a clock say."""
         self.recorder = LedgerRecorder(LedgerDatastore(database.as_writer(), schema=database.schema))
         """eventsourcing's interface to the log: for its followers, repositories and notification logs."""
+        self.reads = Reads(database)
+        """The second log: nothing of a dossier is told before it says who looks."""
         self._identities = identities
         self._now = now
         self._new_id = new_id
@@ -235,6 +239,7 @@ class Ledger:
     def close(self) -> None:
         """Give back the connections. An embedded server goes on; ``ledger stop`` ends it."""
         self.recorder.datastore.close()
+        self.reads.close()
 
     def check_key(self, key_path: Path) -> None:
         """Raise KeyFileWrongError unless the key file is this ledger's; the first one becomes its own."""
@@ -375,20 +380,32 @@ class Ledger:
             f"others kept writing the same dossiers or units first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
 
-    def find(self, citizen: str, *, by: Principal | None = None) -> UUID:
-        """Return the dossier of a citizen, given by the 12-digit number.
+    def find(self, citizen: str, *, by: Principal | None = None, purpose: Purpose | None = None) -> UUID:
+        """Return the dossier of a citizen, given by the 12-digit number; that somebody looks is recorded first.
+
+        Of a citizen who has no dossier nothing can be recorded.
 
         Args:
             by: Who asks; the ledger's own principal if absent.
+            purpose: What for; at the ledger's own machine it is ``local`` if absent.
 
         Raises:
             NotPermittedError: They may not read it. Whoever may read only some dossiers is told no more of one that
                 there is not.
             CitizenInvalidError: Not 12 digits.
             CitizenUnknownError: The ledger has no dossier of that citizen.
+            PurposeNeededError, PurposeUnknownError, InputError: They do not say what for, or may not look for that.
+            ReadNotRecordedError: It could not be recorded who looks.
         """
-        by = self.asking(by, Right.HISTORY)
+        by, purpose = self._looking(by, Right.HISTORY, purpose)
+        dossier_id = self._find(citizen, by, purpose)
+        entries = [] if None in by.parts(Right.HISTORY) else self._entries(dossier_id, by, Right.HISTORY)
+        self._record_look(dossier_id, entries, "lookup", by, Right.HISTORY, purpose)
+        return dossier_id
+
+    def _find(self, citizen: str, by: Principal, purpose: Purpose) -> UUID:
         check_citizen(citizen)
+        check_holds_not("purpose_text", purpose.text, citizen)
         with translated():
             dossier_id = self.recorder.find(self._identities.lookup(citizen))
         if None not in by.parts(Right.HISTORY):
@@ -397,18 +414,24 @@ class Ledger:
             raise CitizenUnknownError
         return dossier_id
 
-    def dossier(self, dossier_id: UUID, *, by: Principal | None = None) -> DossierState:
-        """Return where each level of a dossier stands.
+    def dossier(
+        self, dossier_id: UUID, *, by: Principal | None = None, purpose: Purpose | None = None
+    ) -> DossierState:
+        """Return where each level of a dossier stands; that somebody looks is recorded first.
 
         Args:
             by: Who asks; the ledger's own principal if absent.
+            purpose: What for; at the ledger's own machine it is ``local`` if absent.
 
         Raises:
-            NotPermittedError: As ``find`` does.
+            NotPermittedError: As ``find`` does, and all that it says of purposes and looks.
             DossierUnknownError: There is none.
         """
-        by = self.asking(by, Right.HISTORY)
-        return state_of(dossier_id, self._entries(dossier_id, by, Right.HISTORY), self.tree())
+        by, purpose = self._looking(by, Right.HISTORY, purpose)
+        entries = self._entries(dossier_id, by, Right.HISTORY)
+        state = state_of(dossier_id, entries, self.tree())
+        self._record_look(dossier_id, entries, "state", by, Right.HISTORY, purpose)
+        return state
 
     def history(
         self,
@@ -418,8 +441,11 @@ class Ledger:
         after: int = 0,
         limit: int | None = None,
         by: Principal | None = None,
+        purpose: Purpose | None = None,
     ) -> History:
         """Return one dossier's audit trail: every event, oldest first, and where the levels stand.
+
+        That somebody looks is recorded first.
 
         Args:
             citizen: The 12-digit number; or
@@ -427,21 +453,22 @@ class Ledger:
             after: Only events with greater versions.
             limit: At most so many of them.
             by: Who asks; the ledger's own principal if absent.
+            purpose: What for; at the ledger's own machine it is ``local`` if absent.
 
         Raises:
-            NotPermittedError: As ``find`` does.
+            NotPermittedError: As ``find`` does, and all that it says of purposes and looks.
             NotFoundError: No such citizen or dossier.
             CitizenInvalidError: Not 12 digits.
         """
         if (citizen is None) == (dossier_id is None):
             raise TypeError("name a citizen or a dossier_id, one of them")
-        by = self.asking(by, Right.HISTORY)
-        found = self.find(citizen, by=by) if citizen is not None else dossier_id
+        by, purpose = self._looking(by, Right.HISTORY, purpose)
+        found = self._find(citizen, by, purpose) if citizen is not None else dossier_id
         assert found is not None
         entries = self._entries(found, by, Right.HISTORY)
         with translated():
             key = self.recorder.key_of(found)
-        return read_history(
+        history = read_history(
             found,
             entries,
             self.tree(),
@@ -449,21 +476,130 @@ class Ledger:
             after=after,
             limit=limit,
         )
+        self._record_look(found, entries, "history", by, Right.HISTORY, purpose)
+        return history
 
-    def reveal(self, dossier_id: UUID, *, by: Principal | None = None) -> str:
-        """Return the personal number of a dossier's citizen, 12 digits.
+    def looks(
+        self,
+        dossier_id: UUID,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        by: Principal | None = None,
+        purpose: Purpose | None = None,
+    ) -> Looks:
+        """Return who has looked at a dossier, oldest first; that somebody asks is recorded first, and told too.
+
+        What an embargo keeps back is told to those alone who may lay one.
 
         Args:
+            after: Only what has a greater position in the log of looks.
+            limit: At most so many lines.
             by: Who asks; the ledger's own principal if absent.
+            purpose: What for; at the ledger's own machine it is ``local`` if absent.
 
         Raises:
             NotPermittedError: They may not see it.
+            DossierUnknownError: There is none.
+            PurposeNeededError, PurposeUnknownError, InputError: They do not say what for, or may not look for that.
+            ReadNotRecordedError: It could not be recorded who looks.
+        """
+        by, purpose = self._looking(by, Right.READS, purpose)
+        entries = self._entries(dossier_id, by, Right.READS)
+        self._record_look(dossier_id, entries, "reads", by, Right.READS, purpose)
+        tree, today = self.tree(), self.today()
+        return tell_looks(
+            dossier_id,
+            self.reads.of(dossier_id),
+            tree,
+            today,
+            everything=reaches_dossier(
+                by, Right.OPERATE, dossier_events(entries)[0], today, self.reach(tree)
+            ),
+            after=after,
+            limit=limit,
+        )
+
+    def place_embargo(self, dossier_id: UUID, *, until: date, text: str, by: Principal | None = None) -> None:
+        """Keep back who looked at a dossier for an investigation, until a day has passed; say why.
+
+        It takes the place of one that lasts.
+
+        Args:
+            until: Its last business day (Asia/Ho_Chi_Minh).
+            by: Who lays it; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: They may not.
+            DossierUnknownError: There is none.
+            InputError: The day is past or too far ahead; the text is none, or cannot be one.
+            ReadNotRecordedError: Not known whether it was laid; repeat it.
+        """
+        by = self.asking(by, Right.OPERATE)
+        check_text("purpose_text", text)
+        decide_place(until, self.today())
+        self._entries(dossier_id, by, Right.OPERATE)
+        self.reads.append([dossier_id], [EmbargoPlaced(until=until, who=by.name, kind=by.kind, text=text)])
+
+    def lift_embargo(self, dossier_id: UUID, *, text: str, by: Principal | None = None) -> None:
+        """End an embargo before its day; say why.
+
+        Args:
+            by: Who lifts it; the ledger's own principal if absent.
+
+        Raises:
+            NotPermittedError: They may not.
+            DossierUnknownError: There is none.
+            NoEmbargoError: It is under none.
+            InputError: The text is none, or cannot be one.
+            ReadNotRecordedError: Not known whether it was lifted; repeat it.
+        """
+        by = self.asking(by, Right.OPERATE)
+        check_text("purpose_text", text)
+        self._entries(dossier_id, by, Right.OPERATE)
+        decide_lift(self.reads.of(dossier_id), dossier_id, self.today())
+        self.reads.append([dossier_id], [EmbargoLifted(who=by.name, kind=by.kind, text=text)])
+
+    def _looking(
+        self, by: Principal | None, right: Right, purpose: Purpose | None
+    ) -> tuple[Principal, Purpose]:
+        by = self.asking(by, right)
+        return by, self.policy.purposes.check(purpose, by)
+
+    def _record_look(
+        self,
+        dossier_id: UUID,
+        entries: Sequence[Recorded],
+        what: What,
+        by: Principal,
+        right: Right,
+        purpose: Purpose,
+    ) -> None:
+        """Record that somebody is about to be told of a dossier that a right of theirs reaches."""
+        part = part_reached(by, right, dossier_events(entries)[0], self.today(), self.reach(self.tree()))
+        self.reads.record({dossier_id: part}, what, by=by, purpose=purpose)
+
+    def reveal(self, dossier_id: UUID, *, by: Principal | None = None, purpose: Purpose | None = None) -> str:
+        """Return the personal number of a dossier's citizen, 12 digits; that somebody looks is recorded first.
+
+        Args:
+            by: Who asks; the ledger's own principal if absent.
+            purpose: What for; at the ledger's own machine it is ``local`` if absent.
+
+        Raises:
+            NotPermittedError: They may not see it.
+            PurposeNeededError, PurposeUnknownError, InputError: They do not say what for, or may not look for that.
+            ReadNotRecordedError: It could not be recorded who looks.
             DossierUnknownError: There is no such dossier.
             ErasedError: Its citizen was erased.
             KeyFileError: The key file does not open it.
         """
-        by = self.asking(by, Right.REVEAL)
-        return self._number_of(self._entries(dossier_id, by, Right.REVEAL))
+        by, purpose = self._looking(by, Right.REVEAL, purpose)
+        entries = self._entries(dossier_id, by, Right.REVEAL)
+        number = self._number_of(entries)
+        check_holds_not("purpose_text", purpose.text, number)
+        self._record_look(dossier_id, entries, "number", by, Right.REVEAL, purpose)
+        return number
 
     def _number_of(self, entries: Sequence[Recorded]) -> str:
         """Return the number of the citizen of a dossier's entries; raise ErasedError where there is none any more."""
@@ -1220,6 +1356,7 @@ def open_ledger(
     reasons_file: Path | None = None,
     four_eyes: bool = False,
     small_counts: int = 5,
+    purposes_file: Path | None = None,
     principal: Principal = LOCAL,
     now: Callable[[], datetime] = utc_now,
 ) -> Ledger:
@@ -1238,6 +1375,7 @@ def open_ledger(
         four_eyes: Whether corrections count only once another officer has confirmed them. Corrections that wait
             from before go on waiting, whatever it is.
         small_counts: Counts below it, but 0, are masked where the public sees them.
+        purposes_file: What anybody may look at a dossier for, in place of the package's (``ledger/data/purposes.csv``).
         principal: For whom it does what is asked of it, where nobody else is named: whoever has the database and the
             key file may do everything.
         now: The clock that says what is in the future.
@@ -1245,10 +1383,15 @@ def open_ledger(
     Raises:
         UnavailableError: The database cannot be reached, or is not set up for this version.
         KeyFileError: The key file is missing, unreadable, or another ledger's.
-        InputError: The list of reasons cannot be read.
+        InputError: The list of reasons, or that of purposes, cannot be read.
         ValueError: *url* or *schema* is malformed.
     """
-    policy = Policy(reasons=read_reasons(reasons_file), four_eyes=four_eyes, small_counts=small_counts)
+    policy = Policy(
+        reasons=read_reasons(reasons_file),
+        four_eyes=four_eyes,
+        small_counts=small_counts,
+        purposes=read_purposes(purposes_file),
+    )
     # Wherever the program goes from here, and the processes that it starts, these stay what they are.
     home = (home or default_home()).absolute()
     return _open(Opening(url, home, schema, key_file and key_file.absolute(), policy, principal), now)
@@ -1261,8 +1404,9 @@ def _open(opening: Opening, now: Callable[[], datetime]) -> Ledger:
         migrate_ledger(database, key_path)
     else:
         database = databases.external(opening.url, schema=opening.schema)
-    with connect(database.as_writer()) as connection:
-        check_migrated(connection, database, (LOG,))
+    for log in LOGS:
+        with connect(log.place(database).as_writer()) as connection:
+            check_migrated(connection, database, (log,))
     ledger = Ledger(
         database,
         read_key_file(key_path),
@@ -1280,7 +1424,7 @@ def _open(opening: Opening, now: Callable[[], datetime]) -> Ledger:
     return ledger
 
 
-def migrate_ledger(database: Database, key_path: Path, components: Sequence[Component] = (LOG,)) -> list[str]:
+def migrate_ledger(database: Database, key_path: Path, components: Sequence[Component] = LOGS) -> list[str]:
     """Bring a database up to date, and make the key file of a ledger that has none yet.
 
     Returns:

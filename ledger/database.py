@@ -19,10 +19,13 @@ CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30.0
 """How long an append waits for its turn. One takes milliseconds; whoever holds the lock for longer hangs."""
 
+READS_SUFFIX = "_reads"
+"""Of the schema that holds a ledger's second log."""
+
 _is_schema = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII).fullmatch
 
 
-ROLES = ("owner", "migrator", "writer", "reader", "projector", "auditor")
+ROLES = ("owner", "migrator", "writer", "reads_writer", "reader", "projector", "auditor")
 """What a ledger's roles are called, after its schema. What each may do is said in ``ledger/sql/privileges.toml`` and, of
 the read models, in ``projections/sql/privileges.toml``."""
 
@@ -34,11 +37,18 @@ class Database(msgspec.Struct, frozen=True):
     """The operator's connection; for an embedded server its superuser's."""
     schema: str
     embedded: bool = False
+    reads_of: str = ""
+    """Of the place of a second log, which tells who looked: the schema of the first one."""
+
+    @property
+    def reads(self) -> "Database":
+        """Return the place of the second log. Its roles are the ledger's, but whoever may append to one may not to the other."""
+        return msgspec.structs.replace(self, schema=self.schema + READS_SUFFIX, reads_of=self.schema)
 
     @property
     def roles(self) -> dict[str, str]:
         """Return the ledger's roles as PostgreSQL knows them, by what they are called here."""
-        return {role: f"{self.schema}_{role}" for role in ROLES}
+        return {role: f"{self.reads_of or self.schema}_{role}" for role in ROLES}
 
     @property
     def owner(self) -> str:
@@ -46,7 +56,7 @@ class Database(msgspec.Struct, frozen=True):
 
     @property
     def writer(self) -> str:
-        return self.roles["writer"]
+        return self.roles["reads_writer" if self.reads_of else "writer"]
 
     @property
     def projector(self) -> str:
@@ -56,9 +66,9 @@ class Database(msgspec.Struct, frozen=True):
         """Return how migrations connect."""
         return self._conninfo({}, "")
 
-    def as_writer(self) -> str:
-        """Return how the application connects: EXECUTE on append and SELECT, nothing else."""
-        return self._as_role(self.writer, f" -c lock_timeout={round(LOCK_SECONDS_MAX * 1000)}")
+    def as_writer(self, lock_seconds_max: float = LOCK_SECONDS_MAX) -> str:
+        """Return how the application connects: EXECUTE on what appends and SELECT, nothing else."""
+        return self._as_role(self.writer, f" -c lock_timeout={round(lock_seconds_max * 1000)}")
 
     def as_projector(self) -> str:
         """Return how projections connect: they read the log and own their tables."""
@@ -93,12 +103,16 @@ def check_schema(schema: str) -> str:
     """Return *schema* if it can name a ledger.
 
     Raises:
-        ValueError: It is not 1 to 40 lower-case letters, digits and _, or is PostgreSQL's own.
+        ValueError: It is not 1 to 40 lower-case letters, digits and _, is PostgreSQL's own, or that of a second log.
     """
     if not _is_schema(schema):
         raise ValueError(f"the schema {schema!r} must be 1 to 40 lower-case letters, digits and _")
     if schema.startswith("pg_") or schema in {"public", "information_schema"}:
         raise ValueError(f"the schema {schema} belongs to PostgreSQL; name one of the ledger's own")
+    if schema.endswith(READS_SUFFIX):
+        raise ValueError(
+            f"the schema {schema} would be that of another ledger's log of who looked; take another name"
+        )
     return schema
 
 

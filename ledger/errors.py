@@ -21,6 +21,7 @@ LedgerError                     refused; nothing was recorded for it
 │   ├── LineCutError                line_cut
 │   ├── FileEmptyError              file_empty
 │   ├── FileInvalidError            invalid_file
+│   ├── PurposeUnknownError         unknown_purpose
 │   └── BatchTooLargeError          too_many
 ├── UnitError                   the tree of units says no
 │   ├── UnitUnknownError            unknown_unit
@@ -56,6 +57,8 @@ LedgerError                     refused; nothing was recorded for it
 ├── AccessError                 who asks may not do it
 │   ├── NotPermittedError           not_permitted
 │   └── NotYourselfError            not_yourself
+├── PurposeNeededError          purpose_needed
+├── NoEmbargoError              no_embargo
 ├── TargetsRefusedError         targets_refused
 ├── ReportNameTakenError        report_name_taken
 ├── KeyConflictError            key_conflict
@@ -76,6 +79,7 @@ UnavailableError                not a refusal: the answer is not known; try agai
 ├── StoreNotReadyError              store_not_ready
 ├── ClockBehindError                clock_behind
 ├── ContentionError                 contention
+├── ReadNotRecordedError            read_not_recorded
 ├── ImportBrokenError               import_broken
 └── ImportSpaceError                no_space
 
@@ -83,7 +87,7 @@ A code is a contract: programs branch on it and it never changes. The sentence
 is for people, says what to do, and never holds a personal number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -230,6 +234,36 @@ class FileInvalidError(InputError):
 
 class BatchTooLargeError(InputError):
     code = "too_many"
+
+
+class PurposeUnknownError(InputError):
+    """Nobody may look for this purpose. The sentence does not repeat it."""
+
+    code = "unknown_purpose"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        super().__init__(
+            f"the purpose must be one of {', '.join(known)}; local is for the ledger's own machine alone"
+        )
+
+
+class PurposeNeededError(LedgerError):
+    """Nothing is told of a dossier to whoever does not say what for."""
+
+    code = "purpose_needed"
+
+    def __init__(self) -> None:
+        super().__init__("say what for: name a purpose of the list (ledger purposes, GET /v1/purposes)")
+
+
+class NoEmbargoError(LedgerError):
+    """There is no embargo to be lifted."""
+
+    code = "no_embargo"
+
+    def __init__(self, dossier_id: UUID) -> None:
+        super().__init__(f"the dossier {dossier_id} is under no embargo")
+        self.dossier_id = dossier_id
 
 
 class UnitError(LedgerError):
@@ -604,6 +638,12 @@ class ContentionError(UnavailableError):
     """Other writers kept changing the same dossiers or units; nothing was recorded."""
 
     code = "contention"
+
+
+class ReadNotRecordedError(UnavailableError):
+    """It could not be recorded who looks, so nothing is told. Perhaps it was recorded all the same."""
+
+    code = "read_not_recorded"
 
 
 class ImportBrokenError(UnavailableError):

@@ -126,8 +126,8 @@ def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> D
             standing.state,
             standing.attempt,
             standing.stand.occurred_at,
-            _name(tree, standing.collecting_unit_id, business_day(standing.stand.occurred_at)),
-            None if part is None else _name(tree, part, business_day(standing.stand.occurred_at)),
+            name_of(tree, standing.collecting_unit_id, business_day(standing.stand.occurred_at)),
+            None if part is None else name_of(tree, part, business_day(standing.stand.occurred_at)),
         )
         for level, standing in sorted(dossier.levels.items())
         for part in (dossier.allocations.get((level, standing.collecting_unit_id)),)
@@ -216,11 +216,11 @@ def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
         "key": event.key,
         "corrects": event.corrects if isinstance(event, Correction) else None,
         "asked": isinstance(event, Correction) and event.asked,
-        "unit": None if unit_id is None else _name(tree, unit_id, day),
-        "collecting_unit": None if collecting is None else _name(tree, collecting, day),
-        "allocated_to": None if allocated is None else _name(tree, allocated, day),
+        "unit": None if unit_id is None else name_of(tree, unit_id, day),
+        "collecting_unit": None if collecting is None else name_of(tree, collecting, day),
+        "allocated_to": None if allocated is None else name_of(tree, allocated, day),
         "allocated_of": (
-            [_name(tree, split_id, day) for split_id in event.split_ids]
+            [name_of(tree, split_id, day) for split_id in event.split_ids]
             if isinstance(event, Allocated)
             else None
         ),
@@ -233,6 +233,7 @@ def _fields(event: AnyDossierEvent, tree: UnitTree) -> dict[str, Any]:
     }
 
 
-def _name(tree: UnitTree, unit_id: UUID, day: date) -> UnitName:
+def name_of(tree: UnitTree, unit_id: UUID, day: date) -> UnitName:
+    """Return a unit as it was called on a day."""
     unit = tree.called(unit_id, day)
     return UnitName(unit.code, unit.name, unit.level)

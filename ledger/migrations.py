@@ -34,6 +34,13 @@ class Component(msgspec.Struct, frozen=True):
     """Where its folder ``migrations`` is."""
     owner: Literal["owner", "projector"]
     """The role that its tables belong to."""
+    of_reads: bool = False
+    """Whether it lives in the schema of the second log, and begins, before its own migrations, with the first one of the
+    first log: both are made by the same text."""
+
+    def place(self, database: Database) -> Database:
+        """Return where it lives."""
+        return database.reads if self.of_reads else database
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -48,11 +55,17 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 LOG = Component("log", "ledger.sql", "owner")
+READS = Component("reads", "ledger.reads.sql", "owner", of_reads=True)
+LOGS = (LOG, READS)
+"""What no ledger is without."""
 
 
 def migrations_of(component: Component) -> list[Migration]:
     """Return a component's migrations in the order of their numbers, which have no gap."""
     found = []
+    if component.of_reads:
+        first = files(LOG.package) / "migrations" / "0001_log.sql"
+        found.append(Migration(component.name, 1, "0001_log", first.read_text(encoding="utf-8")))
     for file in (files(component.package) / "migrations").iterdir():
         match = _FILE.fullmatch(file.name)
         if match:
@@ -63,7 +76,7 @@ def migrations_of(component: Component) -> list[Migration]:
     return found
 
 
-def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> list[str]:
+def migrate(database: Database, components: Sequence[Component] = LOGS) -> list[str]:
     """Create or upgrade a ledger's schema; return the names of what was applied.
 
     Idempotent, atomic (all of it or nothing), and safe when several start at once: one
@@ -92,19 +105,11 @@ def migrate(database: Database, components: Sequence[Component] = (LOG,)) -> lis
 def _migrate(connection: Connection[Any], database: Database, components: Sequence[Component]) -> list[str]:
     connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, database.schema))
     _create_roles(connection, database)
-    names: dict[str, sql.Composable] = {
-        "schema": sql.Identifier(database.schema),
-        "channel": sql.Literal(f"{database.schema}.events"),
-        **{role: sql.Identifier(name) for role, name in database.roles.items()},
-    }
-    [[there]] = connection.execute(
-        "SELECT to_regnamespace(%s)", (names["schema"].as_string(connection),)
-    ).fetchall()
-    if there is None:
-        _execute(connection, "CREATE SCHEMA {schema} AUTHORIZATION {owner}", names)
-    _execute(connection, _SCHEMA, names)
+    for place in dict.fromkeys(component.place(database) for component in components):
+        _create_schema(connection, place)
     applied = []
     for component in components:
+        names = _names(component.place(database))
         for migration in missing(connection, database, (component,)):
             path = "{schema}" if migration.number == 1 else "pg_catalog"
             _execute(connection, f"SET LOCAL ROLE {{{component.owner}}}", names)
@@ -121,10 +126,31 @@ def _migrate(connection: Connection[Any], database: Database, components: Sequen
     return applied
 
 
+def _names(place: Database) -> dict[str, sql.Composable]:
+    return {
+        "schema": sql.Identifier(place.schema),
+        "channel": sql.Literal(f"{place.schema}.events"),
+        **{role: sql.Identifier(name) for role, name in place.roles.items()},
+        "writer": sql.Identifier(place.writer),
+    }
+
+
+def _create_schema(connection: Connection[Any], place: Database) -> None:
+    names = _names(place)
+    _execute(connection, "RESET ROLE", names)
+    [[there]] = connection.execute(
+        "SELECT to_regnamespace(%s)", (names["schema"].as_string(connection),)
+    ).fetchall()
+    if there is None:
+        _execute(connection, "CREATE SCHEMA {schema} AUTHORIZATION {owner}", names)
+    _execute(connection, _SCHEMA, names)
+    if not place.reads_of:
+        _execute(connection, "GRANT USAGE, CREATE ON SCHEMA {schema} TO {projector}", names)
+
+
 _SCHEMA = """
 SET LOCAL ROLE {owner};
 GRANT USAGE ON SCHEMA {schema} TO {writer};
-GRANT USAGE, CREATE ON SCHEMA {schema} TO {projector};
 CREATE TABLE IF NOT EXISTS {schema}.migrations (
     component  text        NOT NULL,
     number     int         NOT NULL,
@@ -156,13 +182,13 @@ def _create_roles(connection: Connection[Any], database: Database) -> None:
         if not _may_become(connection, role, database, "migrator"):
             _grant(connection, database.roles[role], sql.Identifier(database.roles["migrator"]))
     if not _may_become(connection, "owner", database):
-        for role in ("owner", "writer", "projector"):
+        for role in ("owner", "writer", "reads_writer", "projector"):
             if not _may_become(connection, role, database):
                 _grant(connection, database.roles[role], sql.SQL("CURRENT_USER"))
     if database.embedded:
         password = conninfo_to_dict(database.conninfo)["password"]
         assert isinstance(password, str)
-        for role in (database.writer, database.projector):
+        for role in (database.writer, database.reads.writer, database.projector):
             verifier = connection.pgconn.encrypt_password(
                 password.encode(), role.encode(), b"scram-sha-256"
             ).decode()
@@ -205,22 +231,17 @@ def missing(
     Raises:
         StoreNotReadyError: It has some that this program does not know, or knows differently.
     """
-    there: dict[tuple[str, int], bytes] = {}
-    # Asked by all kinds of connections: whatever their search path, what is meant is found.
-    table = sql.Identifier(database.schema, "migrations")
-    name = table.as_string(connection)
-    [[found]] = connection.execute("SELECT pg_catalog.to_regclass(%s)", (name,)).fetchall()
-    if found is not None:
-        query = sql.SQL("SELECT component, number, sha256 FROM {}").format(table)
-        rows = connection.execute(query).fetchall()
-        there = {(component, number): bytes(digest) for component, number, digest in rows}
     lacking = []
+    places = dict.fromkeys(component.place(database) for component in components)
+    applied = {place.schema: _applied(connection, place) for place in places}
     for component in components:
+        place = component.place(database)
+        there = applied[place.schema]
         known = migrations_of(component)
         newest = max((number for name, number in there if name == component.name), default=0)
         if newest > len(known):
             raise StoreNotReadyError(
-                f"{database.describe()} is at migration {newest} of {component.name}, made by a newer program "
+                f"{place.describe()} is at migration {newest} of {component.name}, made by a newer program "
                 f"than this one, which knows {len(known)}; upgrade activation-ledger"
             )
         for migration in known:
@@ -229,10 +250,23 @@ def missing(
                 lacking.append(migration)
             elif digest != migration.sha256:
                 raise StoreNotReadyError(
-                    f"{database.describe()} has another migration {migration.name} of {component.name} than this "
+                    f"{place.describe()} has another migration {migration.name} of {component.name} than this "
                     "program; it was made by a different version, which must not be mixed with this one"
                 )
     return lacking
+
+
+def _applied(connection: Connection[Any], place: Database) -> dict[tuple[str, int], bytes]:
+    """Return the hash of each migration that a schema has, by component and number."""
+    # Asked by all kinds of connections: whatever their search path, what is meant is found.
+    table = sql.Identifier(place.schema, "migrations")
+    name = table.as_string(connection)
+    [[found]] = connection.execute("SELECT pg_catalog.to_regclass(%s)", (name,)).fetchall()
+    if found is None:
+        return {}
+    query = sql.SQL("SELECT component, number, sha256 FROM {}").format(table)
+    rows = connection.execute(query).fetchall()
+    return {(component, number): bytes(digest) for component, number, digest in rows}
 
 
 def check_migrated(connection: Connection[Any], database: Database, components: Sequence[Component]) -> None:

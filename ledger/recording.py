@@ -26,6 +26,7 @@ from ledger.errors import (
 )
 from ledger.events import AnyDossierEvent, Recorded, dossier_event, topic_of
 from ledger.identities import Identities, Sealed
+from ledger.reads import DEFAULT_PURPOSES, Purposes
 from ledger.reasons import DEFAULT_REASONS, Reasons
 from ledger.store import Batch, encode
 from ledger.units import UnitTree, heirs_of
@@ -72,6 +73,8 @@ class Policy(msgspec.Struct, frozen=True):
     """How many days an API key may last."""
     small_counts: int = 5
     """Counts below it, but 0, are masked where the public sees them."""
+    purposes: Purposes = DEFAULT_PURPOSES
+    """What anybody may look at a dossier for."""
 
 
 DEFAULT_POLICY = Policy()

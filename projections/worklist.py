@@ -14,12 +14,13 @@ from uuid import UUID
 import msgspec
 from psycopg.sql import SQL
 
-from ledger import Ledger, UnitTree, sql
-from ledger.access import Principal, Right
+from ledger import Ledger, Purpose, UnitTree, sql
+from ledger.access import LOCAL, Principal, Right
 from ledger.business_time import VIETNAM, business_day
 from ledger.commands import PLACES
 from ledger.errors import FieldInvalidError
 from ledger.masking import shown
+from ledger.reads import WORK
 from ledger.units import Place, TreeOn, allocations
 from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.errors import PositionLostError
@@ -205,20 +206,29 @@ class Worklist:
         after: int | None = None,
         wait_seconds: float = WAIT_SECONDS,
         by: Principal | None = None,
+        purpose: Purpose | None = None,
     ) -> WorklistAnswer:
         """Answer a question, at once or as soon as the projection has reached *after*.
 
+        That somebody looks is recorded first, for each dossier of the page.
+
         Args:
             by: Who asks; the ledger's own principal if absent.
+            purpose: What for; daily work if absent, and at the ledger's own machine ``local``.
 
         Raises:
             NotPermittedError: They may not see which dossiers of the unit wait.
+            PurposeUnknownError, InputError: They may not look for that.
+            ReadNotRecordedError: It could not be recorded who looks.
             FieldInvalidError: The limit is not 1 to ``PAGE_MAX``, or the cursor is of another question.
             UnitError: The unit is no code, or is not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
         reader = self._totals.asking(by, Right.WORKLIST)
+        if purpose is None and reader.kind != LOCAL.kind:
+            purpose = WORK
+        purpose = self._ledger.policy.purposes.check(purpose, reader)
         _check(query)
         question = _digest(query)
         cursor = None if query.cursor is None else _read_cursor(query.cursor, question)
@@ -226,12 +236,16 @@ class Worklist:
         if after is not None:
             wait_for(self._ledger, NAME, after, wait_seconds)
 
-        def page(tree: UnitTree) -> WorklistAnswer:
+        def page(tree: UnitTree) -> tuple[WorklistAnswer, UUID | None]:
             scope = None if query.unit is None else tree.resolve(query.unit, on)
             self._totals.check_asked(reader, tree, scope, on, right=Right.WORKLIST)
-            return self._page(query, self._in(tree, on), question, cursor)
+            above = frozenset() if scope is None else self._ledger.reach(tree).above(scope.id, on)
+            return self._page(query, self._in(tree, on), question, cursor), reader.part(Right.WORKLIST, above)
 
-        return self._totals.read_in_tree(page)
+        answer, part = self._totals.read_in_tree(page)
+        looked_at = {row.dossier_id: part for row in answer.rows}
+        self._ledger.reads.record(looked_at, "worklist", by=reader, purpose=purpose)
+        return answer
 
     def _in(self, tree: UnitTree, day: date) -> Today:
         known = self._today

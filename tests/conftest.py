@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,7 +32,8 @@ from ledger.frozen_events import REPORTS_STREAM, ReportFrozen
 from ledger.identities import Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM, KeyEvent
 from ledger.key_files import create_key_file
-from ledger.migrations import LOG, migrate
+from ledger.migrations import LOGS, migrate
+from ledger.reads.events import ReadsEvent
 from ledger.store import decode, encode
 from ledger.target_events import TARGETS_STREAM, TargetEvent
 from ledger.targets import Targets
@@ -51,7 +53,7 @@ settings.register_profile(
 )
 settings.load_profile("ledger")
 
-COMPONENTS = (LOG, *PROJECTIONS)
+COMPONENTS = (*LOGS, *PROJECTIONS)
 """What a migrated database of the tests holds."""
 SCHEMA = "ledger"
 NOW = datetime(2024, 12, 9, 16, 0, tzinfo=UTC)
@@ -304,6 +306,39 @@ def leaf_v1(
         + name
         + hashlib.sha256(state).digest()
     ).digest()
+
+
+def check_reads(
+    database: Database, *, length: int | None = None
+) -> list[tuple[UUID, int, ReadsEvent, datetime]]:
+    """Audit the log of looks as the first one; return stream, version, event and time of each, in order.
+
+    Args:
+        length: How many there must be.
+    """
+    with psycopg.connect(database.reads.as_operator(), autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT notification_id, originator_id, originator_version, topic, state, recorded_at, leaf "
+            "FROM events ORDER BY notification_id"
+        ).fetchall()
+        heads = connection.execute("SELECT size, recorded_at, units_version FROM head").fetchall()
+        assert [(0,)] == connection.execute("SELECT count(*) FROM citizens").fetchall()
+    if length is not None:
+        assert length == len(rows)
+    assert list(range(1, len(rows) + 1)) == [row[0] for row in rows]
+    times = [row[5] for row in rows]
+    assert all(earlier <= later for earlier, later in pairwise(times))
+    assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), 0)] == heads
+    versions: dict[UUID, int] = defaultdict(int)
+    told = []
+    for position, stream, version, topic, state, recorded_at, leaf in rows:
+        versions[stream] += 1
+        assert versions[stream] == version, f"look {position}"
+        assert leaf_v1(position, stream, version, recorded_at, topic, state) == leaf, f"look {position}"
+        event = msgspec.json.decode(state, type=ReadsEvent)
+        assert (topic, state) == (event.__struct_config__.tag, msgspec.json.encode(event)), f"look {position}"
+        told.append((stream, version, event, recorded_at))
+    return told
 
 
 LAWFUL = {

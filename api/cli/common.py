@@ -19,7 +19,7 @@ from ledger.database import Database, embedded, external
 from ledger.embedded import EmbeddedPostgres
 from ledger.errors import StoreNotReadyError
 from ledger.identities import KEY_FILE_NAME
-from ledger.migrations import LOG
+from ledger.migrations import LOGS
 from projections import COMPONENTS, Totals, catch_up, open_totals
 from projections.unit_totals import NAME as UNIT_TOTALS
 
@@ -65,6 +65,13 @@ _OPTIONS = (
         "[default: the package's list; env var: LEDGER_REASONS_FILE]",
     ),
     click.option(
+        "--purposes-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="What anybody may look at a dossier for, a CSV as ledger purposes --format csv prints it.  "
+        "[default: the package's list; env var: LEDGER_PURPOSES_FILE]",
+    ),
+    click.option(
         "--four-eyes/--no-four-eyes",
         default=None,
         help="Whether a correction counts only once another officer has confirmed it.  "
@@ -77,8 +84,8 @@ _OPTIONS = (
         help="How to answer.  [default: table]",
     ),
 )
-_SETTINGS = ("database", "home", "schema", "key_file", "reasons_file", "four_eyes")
-_PATHS = ("home", "key_file", "reasons_file")
+_SETTINGS = ("database", "home", "schema", "key_file", "reasons_file", "purposes_file", "four_eyes")
+_PATHS = ("home", "key_file", "reasons_file", "purposes_file")
 _GLOBAL = {*_SETTINGS, "form"}
 
 
@@ -169,7 +176,7 @@ class Context(msgspec.Struct):
 
     def migrate(self) -> list[str]:
         """Bring the database to this version; return what was applied."""
-        return migrate_ledger(self.database(make=True), self.key_path, (LOG, *COMPONENTS))
+        return migrate_ledger(self.database(make=True), self.key_path, (*LOGS, *COMPONENTS))
 
     @contextmanager
     def ledger(self, *, make: bool = False) -> Iterator[Ledger]:
@@ -189,6 +196,7 @@ class Context(msgspec.Struct):
                     key_file=settings.key_file,
                     reasons_file=settings.reasons_file,
                     four_eyes=settings.four_eyes,
+                    purposes_file=settings.purposes_file,
                 )
         except ValueError as error:
             raise click.UsageError(str(error)) from None

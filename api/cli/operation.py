@@ -153,6 +153,7 @@ def doctor(context: Context) -> None:
     settings = context.settings
     # Of this command line, as are those of a server that was started the same way.
     report.facts["reasons"] = str(settings.reasons_file or "those of the package")
+    report.facts["purposes"] = str(settings.purposes_file or "those of the package")
     report.facts["four eyes"] = "on" if settings.four_eyes else "off"
     if context.output.form == "json":
         context.output.document(report)

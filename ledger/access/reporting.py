@@ -77,6 +77,16 @@ def reaches_dossier(
     )
 
 
+def part_reached(
+    by: Principal, right: Right, entries: Sequence[AnyDossierEvent], day: date, reach: Reach
+) -> UUID | None:
+    """Return the unit over which somebody holds a right that reaches a dossier; None: the whole ledger."""
+    if None in by.parts(right):
+        return None
+    aboves = (reach.above(step.unit_id, day, step.allocated_id) for step in standing_steps(entries).values())
+    return next(by.part(right, above) for above in aboves if by.may(right, above))
+
+
 def _all_within(by: Principal, right: Right, spots: Iterable[Spot], day: date, reach: Reach) -> bool:
     found = [by.may(right, reach.above(spot.unit_id, day, spot.allocated_id)) for spot in spots]
     return bool(found) and all(found)

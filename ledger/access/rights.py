@@ -118,6 +118,11 @@ class Principal(msgspec.Struct, frozen=True):
         parts = self.parts(right)
         return None in parts or not parts.isdisjoint(above)
 
+    def part(self, right: Right, above: frozenset[UUID]) -> UUID | None:
+        """Return the unit over which it holds a right that it ``may`` use; None: the whole ledger."""
+        parts = self.parts(right)
+        return None if None in parts else min(above & parts, default=None)
+
 
 LOCAL = Principal("local", "local", (Grant(Role.OPERATOR),))
 """Whoever holds the database and the key file anyhow: programs that open the ledger themselves, and the command line."""

@@ -50,7 +50,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def declare(database: Database, components: Sequence[Component]) -> State:
-    """Return what is declared of a ledger's place."""
+    """Return what is declared of a ledger's places: of the schema of each log, and of its roles."""
     roles: dict[str, RoleFacts] = {}
     members: dict[tuple[str, str], bool] = {}
     owners: dict[Thing, str] = {}
@@ -58,7 +58,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
     definers: dict[Thing, str] = {}
     triggers: dict[Trigger, str] = {}
     for component in components:
-        names, schema = database.roles, database.schema
+        names, schema = database.roles, component.place(database).schema
         file = _read(component)
         for role, facts in file.roles.items():
             roles[names[role]] = RoleFacts(facts.may_log_in)

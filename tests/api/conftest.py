@@ -19,6 +19,8 @@ from tests.conftest import Server
 UNITS = 586
 """Events that the ledger of a test begins with."""
 CITIZEN = "038090001234"
+LOOKING = {"Purpose": "verification"}
+"""What the tests look at dossiers for, unless one says otherwise."""
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
 READINESS_FIELDS = {"ready", "position", "projections"}
 """What the problem of a projection that has stopped tells besides."""
@@ -117,6 +119,7 @@ def client_of(app: Litestar) -> Iterator[TestClient]:
 
     with TestClient(app) as client:
         client.event_hooks = {"response": [check_answer]}
+        client.headers.update(LOOKING)
         yield client
 
 

@@ -194,7 +194,9 @@ def acting_as(database: Database, role: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("role", ["owner", "migrator", "writer", "reader", "projector", "auditor"])
+@pytest.mark.parametrize(
+    "role", ["owner", "migrator", "writer", "reads_writer", "reader", "projector", "auditor"]
+)
 def test_what_is_dangerous_is_tried(place, role):
     """By each role: whatever it does not own is refused, and the triggers refuse the owner."""
     done, stopped = set(), set()

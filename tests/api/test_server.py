@@ -18,7 +18,7 @@ import pytest
 
 from api.server import STOP_SECONDS_MAX, ServeSettings
 from ledger.reasons import WITH_REASON
-from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
+from tests.api.conftest import CITIZEN, LOOKING, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,8 @@ def serve(ledger, command, tmp_path) -> Iterator[Callable[..., Served]]:
         with output.open("w") as stdout, log.open("w") as stderr:
             process = command("--port", str(port), *arguments, stdout=stdout, stderr=stderr)
         url = f"http://127.0.0.1:{port}"
-        served.append(Served(process, httpx.Client(base_url=url, timeout=20), url, output, log))
+        client = httpx.Client(base_url=url, timeout=20, headers=LOOKING)
+        served.append(Served(process, client, url, output, log))
         wait_until(lambda: answers(served[-1]) and "serving at" in log.read_text(), 30)
         return served[-1]
 
@@ -514,7 +515,7 @@ def test_workers_record_by_what_their_parent_was_told(serve, ledger, tmp_path):
     wait_until(lambda: answers(served))
     for number in range(8):
         # A connection of its own, so that each of the two has some of these.
-        with httpx.Client(base_url=served.url, timeout=20) as client:
+        with httpx.Client(base_url=served.url, timeout=20, headers=LOOKING) as client:
             rows = client.get("/v1/reasons").json()["rows"]
             first, *others = client.post(
                 "/v1/events",

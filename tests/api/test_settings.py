@@ -29,6 +29,15 @@ def test_what_is_neither_yes_nor_no_is_an_error(value):
         read_settings({"LEDGER_FOUR_EYES": value})
 
 
+def test_a_file_of_purposes_is_one_too(tmp_path, monkeypatch):
+    """As one of reasons is."""
+    monkeypatch.chdir(tmp_path)
+    found = read_settings({"LEDGER_PURPOSES_FILE": "purposes.csv"}).purposes_file
+    assert tmp_path / "purposes.csv" == found
+    settings = Settings(program="ledger", purposes_file=found)
+    assert f"ledger --purposes-file {found} stop" == settings.suggest("stop")
+
+
 def test_a_file_of_reasons_is_found_wherever_the_program_goes(tmp_path, monkeypatch):
     """Its path is read where the program was started."""
     monkeypatch.chdir(tmp_path)

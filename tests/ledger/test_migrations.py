@@ -22,14 +22,14 @@ from ledger.embedded import EmbeddedPostgres
 from ledger.errors import KeyFileMissingError, KeyFileWrongError, StoreNotReadyError, StoreUnavailableError
 from ledger.identities import read_key_file
 from ledger.key_files import create_key_file
-from ledger.migrations import LOG, check_migrated, connect, migrate, migrations_of, missing
+from ledger.migrations import LOG, LOGS, READS, check_migrated, connect, migrate, migrations_of, missing
 from ledger.privileges import compare, declare, read_catalogue
-from tests.conftest import COMPONENTS, FAST, Server, check_ledger, temporary_home
+from tests.conftest import COMPONENTS, FAST, PROJECTIONS, Server, check_ledger, temporary_home
 from tests.ledger.reports import a_life, collect
 
 ROOT = Path(__file__).parents[2]
-LOG_APPLIED = [f"log {migration.name}" for migration in migrations_of(LOG)]
-"""What setting up the log alone applies."""
+MADE = [f"{log.name} {migration.name}" for log in LOGS for migration in migrations_of(log)]
+"""What setting up both logs applies."""
 
 
 @pytest.fixture
@@ -51,7 +51,11 @@ def fresh(server: Server, schema: str) -> Iterator[Database]:
 
 
 def snapshot(database: Database) -> list:
-    """Everything the catalogue says of the schema."""
+    """Everything the catalogue says of the schemas of both logs."""
+    return [*_snapshot(database), *_snapshot(database.reads)]
+
+
+def _snapshot(database: Database) -> list:
     with connect(database.as_operator()) as connection:
         return [
             connection.execute(query, {"schema": database.schema}).fetchall()
@@ -81,10 +85,10 @@ def test_migrating_twice_changes_nothing(fresh):
 
 def test_a_component_may_come_later(fresh):
     """What is there stays; only what is lacking is applied."""
-    assert LOG_APPLIED == migrate(fresh)
+    assert MADE == migrate(fresh)
     assert migrate(fresh, COMPONENTS) == [
         f"{component.name} {migration.name}"
-        for component in COMPONENTS[1:]
+        for component in PROJECTIONS
         for migration in migrations_of(component)
     ]
 
@@ -149,7 +153,7 @@ def test_databases_of_one_server_migrate_at_once(server, schema):
     try:
         with ThreadPoolExecutor(6) as pool:
             applied = list(pool.map(lambda name: migrate(Database(server.conninfo(name), schema)), names))
-        assert [LOG_APPLIED] * 6 == applied
+        assert [MADE] * 6 == applied
     finally:
         for name in names:
             server.drop(name)
@@ -157,7 +161,7 @@ def test_databases_of_one_server_migrate_at_once(server, schema):
 
 def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
     """A fault in the last of several leaves the database as it was."""
-    number = len(LOG_APPLIED) + 1
+    number = len(MADE) + 1
     fault = migrations.Migration("log", number, "fault", "CREATE TABLE {schema}.half (x int); SELECT 1 / 0;")
     monkeypatch.setattr(migrations, "migrations_of", lambda component: [*migrations_of(component), fault])
     with pytest.raises(psycopg.errors.DivisionByZero):
@@ -166,7 +170,7 @@ def test_a_migration_is_applied_whole_or_not_at_all(fresh, monkeypatch):
         [[there]] = connection.execute("SELECT to_regnamespace(%s)", (fresh.schema,)).fetchall()
     assert None is there
     monkeypatch.undo()
-    assert LOG_APPLIED == migrate(fresh)
+    assert MADE == migrate(fresh)
 
 
 LATER = {
@@ -319,7 +323,7 @@ def test_a_login_without_the_rights_is_refused_later_too(login, fresh):
 def test_a_login_that_makes_roles_can_migrate(login, key_file):
     """It needs CREATEROLE and CREATE on the database, and no superuser; then it is the ledger's only login."""
     maker = login("CREATEROLE", CREATE_HERE)
-    assert LOG_APPLIED == migrate_ledger(maker, key_file)
+    assert MADE == migrate_ledger(maker, key_file)
     assert [] == migrate_ledger(maker, key_file)
     with open_there(maker, key_file) as ledger:
         ledger.load_units("units_2025.csv", valid_from=a_life()[0].occurred_at.date())
@@ -346,24 +350,29 @@ def test_a_login_that_is_a_migrator_upgrades(login, fresh, key_file):
 
 
 def test_a_database_of_the_first_migrations_is_upgraded(fresh, monkeypatch):
-    """It has three roles and none of the grants that came later; then it is as declared."""
+    """It has three roles, one log and none of the grants that came later; then it is as declared."""
     first = {"log": 1, "unit_totals": 4}
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "migrations_of", lambda one: migrations_of(one)[: first[one.name]])
-        migrate(fresh, COMPONENTS)
+        migrate(fresh, (LOG, *PROJECTIONS))
     with connect(fresh.as_operator()) as connection:
         for role in fresh.roles.keys() - {"owner", "writer", "projector"}:
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(fresh.roles[role])))
         assert [] != migrate(fresh, COMPONENTS)
         declared = declare(fresh, COMPONENTS)
-        assert [] == compare(declared, read_catalogue(connection, [fresh.schema], declared.roles))
+        assert [] == compare(
+            declared, read_catalogue(connection, [fresh.schema, fresh.reads.schema], declared.roles)
+        )
 
 
 def test_a_login_of_the_application(login, fresh, key_file):
-    """It needs to be granted the writer's role, and nothing else."""
+    """It needs to be granted the writer's role of each log, and nothing else: one alone is not enough."""
     migrate(fresh)
-    application = login("", "GRANT " + fresh.writer + " TO {login}")
     create_key_file(key_file)
+    half = login("", "GRANT " + fresh.writer + " TO {login}")
+    with pytest.raises(StoreNotReadyError, match=f"{fresh.reads.writer}.*let an operator GRANT that role"):
+        open_there(half, key_file)
+    application = login("", *(f"GRANT {place.writer} TO {{login}}" for place in (fresh, fresh.reads)))
     with open_there(application, key_file) as ledger:
         assert 0 == ledger.head().position
     with pytest.raises(StoreNotReadyError):
@@ -372,7 +381,7 @@ def test_a_login_of_the_application(login, fresh, key_file):
 
 def test_two_ledgers_in_one_database(fresh, tmp_path):
     """Neither knows of the other: own log, own units, own key file, own roles."""
-    places = [fresh, Database(fresh.conninfo, fresh.schema + "_reads")]
+    places = [fresh, Database(fresh.conninfo, fresh.schema + "_too")]
     key_files = [tmp_path / "a.key", tmp_path / "b.key"]
     try:
         for place, key_path in zip(places, key_files, strict=True):
@@ -438,17 +447,17 @@ def test_a_database_that_is_not_there(server):
         migrate(server.database("nosuchdatabase"))
 
 
-@pytest.mark.parametrize("schema", ["ledger", "ledger_reads", "_x", "a" * 40, "user", "p38"])
+@pytest.mark.parametrize("schema", ["ledger", "ledger_read", "_x", "a" * 40, "user", "p38"])
 def test_schema_may_have_this_name(schema):
     """Every name of roles made from it fits PostgreSQL's 63 bytes."""
     assert schema == check_schema(schema)
-    assert len(Database("", schema).projector) < 63
+    assert len(Database("", schema).reads.projector) < 63
 
 
 @pytest.mark.parametrize(
     "schema",
     ["", "Ledger", "38", "a-b", "a b", "a" * 41, "tỉnh", "a;b", 'a"b', "a\n", "pg_x", "public"]
-    + ["information_schema"],
+    + ["information_schema", "ledger_reads"],
 )
 def test_schema_may_not_have_this_name(schema):
     """Refused before anything is connected to."""
@@ -498,9 +507,13 @@ def test_settings_of_the_url_are_kept(server, database):
 
 def test_missing_is_asked_per_component(database):
     """As each program asks for what it needs itself."""
+    with connect(database.reads.as_writer()) as connection:
+        check_migrated(connection, database, (READS,))
+        with pytest.raises(StoreNotReadyError, match="ledger migrate"):
+            check_migrated(connection, database, (LOG,))
     with connect(database.as_writer()) as connection:
-        assert [] == missing(connection, database, COMPONENTS)
-        check_migrated(connection, database, COMPONENTS)
+        assert [] == missing(connection, database, (LOG, *PROJECTIONS))
+        check_migrated(connection, database, (LOG, *PROJECTIONS))
         stranger = migrations.Component("stranger", "ledger.sql", "owner")
         with pytest.raises(StoreNotReadyError, match=r"missing: 0001_log"):
             check_migrated(connection, database, (LOG, stranger))

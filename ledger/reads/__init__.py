@@ -1,0 +1,31 @@
+"""Who looked at whose dossier, when and what for: the second log, and what is told of it."""
+
+from ledger.reads.events import EmbargoLifted, EmbargoPlaced, Looked, What
+from ledger.reads.log import Reads
+from ledger.reads.purposes import (
+    DEFAULT_PURPOSES,
+    LOCAL_WORK,
+    WORK,
+    ListedPurpose,
+    Purpose,
+    Purposes,
+    read_purposes,
+)
+from ledger.reads.telling import Look, Looks
+
+__all__ = [
+    "DEFAULT_PURPOSES",
+    "LOCAL_WORK",
+    "WORK",
+    "EmbargoLifted",
+    "EmbargoPlaced",
+    "ListedPurpose",
+    "Look",
+    "Looked",
+    "Looks",
+    "Purpose",
+    "Purposes",
+    "Reads",
+    "What",
+    "read_purposes",
+]

@@ -1,0 +1,89 @@
+"""The facts of the second log: that somebody looked, and that looks are kept back for a time. A stream is a dossier.
+
+What is said of tags and fields in ``ledger/events.py`` holds here too.
+"""
+
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+What = Literal["history", "state", "lookup", "number", "worklist", "reads"]
+"""What was told: the audit trail; where the levels stand; which dossier is a citizen's; the personal number; that it
+waits, on a page of a worklist; who had looked."""
+
+
+class Looked(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="dossier.read.v1",
+):
+    """Somebody is about to be told something of a dossier."""
+
+    what: What
+    who: str
+    """The name of the principal: a person's subject, a key's id."""
+    kind: str
+    """Of the principal: person, machine, local."""
+    unit_id: UUID | None = None
+    """The part of the tree that the right was held over; None: the whole ledger."""
+    purpose: str
+    """A code of the list of purposes."""
+    text: str = ""
+    """What they said of it, if anything: the number of a file, say."""
+
+
+class EmbargoPlaced(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="embargo.placed.v1",
+):
+    """Looks for an investigation are kept back until a day has passed. A later one takes the place of an earlier one."""
+
+    until: date
+    """The last business day (Asia/Ho_Chi_Minh) on which it lasts."""
+    who: str
+    kind: str
+    text: str
+    """Why."""
+
+
+class EmbargoLifted(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="embargo.lifted.v1",
+):
+    """The embargo ends before its day: everything comes to light."""
+
+    who: str
+    kind: str
+    text: str
+
+
+ReadsEvent = Looked | EmbargoPlaced | EmbargoLifted
+
+
+class ReadsEntry(msgspec.Struct, frozen=True, gc=False):
+    """An event as the second log holds it."""
+
+    position: int
+    """Its number in the second log, from 1, without gaps, in commit order."""
+    dossier_id: UUID
+    version: int
+    """Its number within the dossier's stream of that log, from 1, without gaps."""
+    event: ReadsEvent
+    recorded_at: datetime
+    """When, UTC, by the database server's clock."""

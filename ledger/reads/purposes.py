@@ -1,0 +1,142 @@
+"""What somebody may look at a dossier for: a list that each ledger may have of its own.
+
+A purpose that is taken off the list is refused from then on; what was recorded with it stays.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from ledger.access import Principal
+from ledger.checks import check_text
+from ledger.errors import (
+    FileEmptyError,
+    FileInvalidError,
+    NotUtf8Error,
+    PurposeNeededError,
+    PurposeUnknownError,
+)
+
+COLUMNS = ("code", "vi", "en")
+CODE_CHARACTERS_MAX = 32
+INVESTIGATION = "investigation"
+"""Looks for this purpose are what an embargo keeps back."""
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    """What somebody says that they look for."""
+
+    code: str
+    text: str = ""
+    """More of it: up to 200 characters, without any 12-digit number."""
+
+
+WORK = Purpose("work")
+"""Of whoever does the work that a worklist lists."""
+LOCAL_WORK = Purpose("local")
+"""Of whoever holds the database and the key file anyhow, and gives no other."""
+_NEEDED = (WORK.code, LOCAL_WORK.code, INVESTIGATION)
+
+
+class ListedPurpose(msgspec.Struct, frozen=True):
+    """One purpose of the list."""
+
+    code: str
+    """What requests name; never changes its meaning."""
+    vi: str
+    en: str
+
+
+class Purposes(msgspec.Struct, frozen=True):
+    """The purposes that may be named."""
+
+    by_code: Mapping[str, ListedPurpose]
+
+    def __iter__(self) -> Iterator[ListedPurpose]:
+        return iter(self.by_code.values())
+
+    def check(self, purpose: Purpose | None, by: Principal) -> Purpose:
+        """Return the purpose for which somebody looks: the one that they gave, if it can be one.
+
+        Raises:
+            PurposeNeededError: They gave none, and are not at the ledger's own machine.
+            PurposeUnknownError: It is none of the list, or is that of the ledger's own machine.
+            InputError: The text cannot be one.
+        """
+        if purpose is None:
+            if by.kind != "local":
+                raise PurposeNeededError
+            purpose = LOCAL_WORK
+        if purpose.code not in self.by_code or (purpose.code == LOCAL_WORK.code and by.kind != "local"):
+            raise PurposeUnknownError(self.by_code)
+        if purpose.text:
+            check_text("purpose_text", purpose.text)
+        return purpose
+
+
+def read_purposes(path: Path | None = None) -> Purposes:
+    """Read a list of purposes: CSV with the columns code,vi,en; the package's own if no path.
+
+    Raises:
+        FileEmptyError: No line but, at most, the header.
+        FileInvalidError: It cannot be read; names every offending line, and purposes that no list can be without.
+        NotUtf8Error: It is not UTF-8.
+    """
+    try:
+        text = (path or files("ledger") / "data" / "purposes.csv").read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise NotUtf8Error(f"{path} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from None
+    except OSError as error:
+        raise FileInvalidError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return parse_purposes(text)
+    except (FileEmptyError, FileInvalidError) as error:
+        raise type(error)(f"the list of purposes {path}: {error}") from None
+
+
+def parse_purposes(text: str) -> Purposes:
+    """As ``read_purposes``, of the text of a file."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    try:
+        lines = [(reader.line_num, [field.strip() for field in row]) for row in reader if row]
+    except csv.Error as error:
+        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    if len(lines) < 2:
+        raise FileEmptyError(f"the list holds no purposes; expected {','.join(COLUMNS)} and a line each")
+    header = lines[0][1]
+    if sorted(header) != sorted(COLUMNS):
+        raise FileInvalidError(
+            f"the header must be {','.join(COLUMNS)}, in any order; it is {','.join(header)}"
+        )
+    by_code: dict[str, ListedPurpose] = {}
+    faults = []
+    for line, row in lines[1:]:
+        fields = dict(zip(header, row, strict=False))
+        fault = _fault(fields, by_code) if len(row) == len(header) else f"it has {len(row)} fields"
+        if fault:
+            faults.append(f"line {line}: {fault}")
+        else:
+            by_code[fields["code"]] = ListedPurpose(**fields)
+    faults += [f"no list can be without {code}" for code in _NEEDED if code not in by_code]
+    if faults:
+        raise FileInvalidError(*faults)
+    return Purposes(by_code)
+
+
+def _fault(fields: Mapping[str, str], by_code: Mapping[str, ListedPurpose]) -> str | None:
+    code = fields["code"]
+    if not code or len(code) > CODE_CHARACTERS_MAX or not (code.isascii() and code.isidentifier()):
+        return f"the code {code!r} is no word of at most {CODE_CHARACTERS_MAX} letters, digits and _"
+    if code in by_code:
+        return f"{code} stands twice"
+    if not fields["vi"] or not fields["en"]:
+        return f"{code} needs a label in Vietnamese (vi) and in English (en)"
+    return None
+
+
+DEFAULT_PURPOSES = read_purposes()
+"""Those that come with the package."""

@@ -1,0 +1,1 @@
+"""The queries of the second log, and its migrations."""

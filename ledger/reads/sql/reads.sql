@@ -1,0 +1,9 @@
+-- record --
+SELECT first_position, recorded
+FROM record_reads(%(ids)b::uuid[], %(topics)b::text[], %(states)b::bytea[]);
+
+-- of_dossier --
+SELECT notification_id, originator_id, originator_version, topic, state, recorded_at
+FROM events
+WHERE originator_id = %(id)b
+ORDER BY originator_version;
