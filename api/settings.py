@@ -8,9 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from api.access.settings import RIGHTS_CLAIM, STAFF_CLAIM, TokenSettings
 from api.edge.buckets import Rate
 from api.edge.settings import EdgeSettings
 from ledger.embedded import default_home
+from ledger.key_ring import DAYS_MAX
+
+TOKEN_MINUTES_MAX = 1440
+"""Nothing recalls a token before its end: a day of that is more than enough."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -30,8 +35,32 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether corrections count only once another officer has confirmed them."""
     edge: EdgeSettings = EdgeSettings()
     """How a server lets requests in."""
+    issuer: str | None = None
+    """Whose access tokens the server takes; absent: API keys alone."""
+    audience: str | None = None
+    """What those tokens must be for."""
+    jwks: Path | None = None
+    """A file with the issuer's public keys; absent: the issuer is asked."""
+    rights_claim: str = RIGHTS_CLAIM
+    staff_claim: str = STAFF_CLAIM
+    token_minutes_max: int = 60
+    """How long an access token may be valid."""
+    key_days_max: int = DAYS_MAX
+    """How long an API key may be made to last."""
     program: str = "ledger"
     """What to type to call us again, as a shell reads it."""
+
+    @property
+    def tokens(self) -> TokenSettings:
+        """Which access tokens are taken. Raise ValueError where that is not whole: an issuer without an audience, say."""
+        return TokenSettings(
+            issuer=self.issuer,
+            audience=self.audience,
+            jwks=self.jwks,
+            rights_claim=self.rights_claim,
+            staff_claim=self.staff_claim,
+            lifetime_seconds_max=60 * self.token_minutes_max,
+        )
 
     def suggest(self, command: str) -> str:
         """Return *command* as it can be typed to work on the same ledger, whatever the environment says by then."""
@@ -56,7 +85,9 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
 
     They are LEDGER_DATABASE_URL, LEDGER_HOME, LEDGER_SCHEMA, LEDGER_KEY_FILE, LEDGER_REASONS_FILE,
     LEDGER_PURPOSES_FILE,
-    LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG. Empty is the same as absent.
+    LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG; of who may ask it
+    LEDGER_ISSUER, LEDGER_AUDIENCE, LEDGER_JWKS, LEDGER_RIGHTS_CLAIM, LEDGER_STAFF_CLAIM, LEDGER_TOKEN_MINUTES_MAX and
+    LEDGER_KEY_DAYS_MAX. Empty is the same as absent.
 
     Args:
         called: As the system calls the program: sys.argv[0].
@@ -73,6 +104,13 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
         purposes_file=_path(environment, "LEDGER_PURPOSES_FILE"),
         four_eyes=_flag(environment, "LEDGER_FOUR_EYES"),
         edge=_edge(environment),
+        issuer=environment.get("LEDGER_ISSUER") or None,
+        audience=environment.get("LEDGER_AUDIENCE") or None,
+        jwks=_path(environment, "LEDGER_JWKS"),
+        rights_claim=environment.get("LEDGER_RIGHTS_CLAIM") or RIGHTS_CLAIM,
+        staff_claim=environment.get("LEDGER_STAFF_CLAIM") or STAFF_CLAIM,
+        token_minutes_max=_whole_number(environment, "LEDGER_TOKEN_MINUTES_MAX", 60, TOKEN_MINUTES_MAX),
+        key_days_max=_whole_number(environment, "LEDGER_KEY_DAYS_MAX", DAYS_MAX, DAYS_MAX),
         program=_program(called, environment.get("PATH", "")),
     )
 
@@ -117,6 +155,15 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
     except KeyError:
         # Whatever was meant, a guess would be wrong for half of those who mistype it.
         raise ValueError(f"{name} must be true, false, 1 or 0; it is {value!r}") from None
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = environment.get(name)
+    if not value:
+        return default
+    if not (value.isascii() and value.isdecimal() and len(value) <= 9 and 1 <= int(value) <= most):
+        raise ValueError(f"{name} must be a number from 1 to {most:,}; it is {value[:40]!r}")
+    return int(value)
 
 
 def _program(called: str, path: str) -> str:

@@ -51,7 +51,7 @@ from ledger.history import DossierState, History, read_history, state_of
 from ledger.identities import KEY_FILE_NAME, Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM
 from ledger.key_files import create_key_file
-from ledger.key_ring import DAYS, KeyMade, KeyRing
+from ledger.key_ring import DAYS, DAYS_MAX, KeyMade, KeyRing
 from ledger.migrations import LOGS, Component, become, check_migrated, connect, migrate
 from ledger.reads import EmbargoLifted, EmbargoPlaced, Looks, Purpose, Reads, What, read_purposes
 from ledger.reads.telling import decide_lift, decide_place, tell_looks
@@ -1357,6 +1357,7 @@ def open_ledger(
     four_eyes: bool = False,
     small_counts: int = 5,
     purposes_file: Path | None = None,
+    key_days_max: int = DAYS_MAX,
     principal: Principal = LOCAL,
     now: Callable[[], datetime] = utc_now,
 ) -> Ledger:
@@ -1376,6 +1377,7 @@ def open_ledger(
             from before go on waiting, whatever it is.
         small_counts: Counts below it, but 0, are masked where the public sees them.
         purposes_file: What anybody may look at a dossier for, in place of the package's (``ledger/data/purposes.csv``).
+        key_days_max: How many days API keys that are made may last.
         principal: For whom it does what is asked of it, where nobody else is named: whoever has the database and the
             key file may do everything.
         now: The clock that says what is in the future.
@@ -1391,6 +1393,7 @@ def open_ledger(
         four_eyes=four_eyes,
         small_counts=small_counts,
         purposes=read_purposes(purposes_file),
+        key_days_max=key_days_max,
     )
     # Wherever the program goes from here, and the processes that it starts, these stay what they are.
     home = (home or default_home()).absolute()

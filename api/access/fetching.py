@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -47,10 +48,13 @@ def fetch(url: str) -> bytes:
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=FETCH_SECONDS_MAX)
     # The time-out is of each single wait: a server that sends a byte a second would never be given up.
-    deadline = threading.Timer(FETCH_SECONDS_MAX, _break, [connection])
-    deadline.daemon = True
-    deadline.start()
+    late = threading.Event()
+    deadline = None
     try:
+        connection.connect()
+        deadline = threading.Timer(FETCH_SECONDS_MAX, _break, [connection.sock, late])
+        deadline.daemon = True
+        deadline.start()
         connection.request("GET", parts.path or "/", headers={"Accept": "application/json"})
         response = connection.getresponse()
         if response.status != http.client.OK:
@@ -59,17 +63,18 @@ def fetch(url: str) -> bytes:
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchError(f"{url} cannot be fetched: {type(error).__name__}") from error
     finally:
-        deadline.cancel()
+        if deadline is not None:
+            deadline.cancel()
         connection.close()
     if len(data) > DOCUMENT_BYTES_MAX:
         raise FetchError(f"{url} is longer than {DOCUMENT_BYTES_MAX:,} bytes")
+    if late.is_set() or response.length:
+        raise FetchError(f"{url} did not come whole, or not in time")
     return data
 
 
-def _break(connection: http.client.HTTPConnection) -> None:
-    sock = connection.sock
-    if sock is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+def _break(sock: socket.socket, late: threading.Event) -> None:
+    late.set()
+    # It may be closed at this moment.
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

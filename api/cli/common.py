@@ -78,14 +78,35 @@ _OPTIONS = (
         "[default: no; env var: LEDGER_FOUR_EYES]",
     ),
     click.option(
+        "--issuer",
+        metavar="URL",
+        help="The OpenID Connect issuer whose access tokens the server takes beside API keys.  "
+        "[default: none; env var: LEDGER_ISSUER]",
+    ),
+    click.option(
+        "--audience",
+        metavar="NAME",
+        help="What access tokens must be for.  [needed with an issuer; env var: LEDGER_AUDIENCE]",
+    ),
+    click.option(
+        "--jwks",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The issuer's public keys, in place of asking it.  [env var: LEDGER_JWKS]",
+    ),
+    click.option(
         "--format",
         "form",
         type=click.Choice(["table", "json", "csv"]),
         help="How to answer.  [default: table]",
     ),
 )
-_SETTINGS = ("database", "home", "schema", "key_file", "reasons_file", "purposes_file", "four_eyes")
-_PATHS = ("home", "key_file", "reasons_file", "purposes_file")
+_ACCESS = ("issuer", "audience", "jwks")
+_SETTINGS = (
+    *("database", "home", "schema", "key_file", "reasons_file", "purposes_file", "four_eyes"),
+    *_ACCESS,
+)
+_PATHS = ("home", "key_file", "reasons_file", "purposes_file", "jwks")
 _GLOBAL = {*_SETTINGS, "form"}
 
 
@@ -197,6 +218,7 @@ class Context(msgspec.Struct):
                     reasons_file=settings.reasons_file,
                     four_eyes=settings.four_eyes,
                     purposes_file=settings.purposes_file,
+                    key_days_max=settings.key_days_max,
                 )
         except ValueError as error:
             raise click.UsageError(str(error)) from None

@@ -52,3 +52,49 @@ def test_a_suggestion_works_on_the_same_ledger_by_the_same_rules(tmp_path):
     assert "ledger stop" == settings.suggest("stop")
     own = msgspec.structs.replace(settings, reasons_file=tmp_path / "my reasons.csv", four_eyes=True)
     assert f"ledger --reasons-file '{tmp_path}/my reasons.csv' --four-eyes stop" == own.suggest("stop")
+
+
+def test_whose_tokens_are_taken_is_a_setting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tokens = read_settings(
+        {
+            "LEDGER_ISSUER": "https://issuer.test",
+            "LEDGER_AUDIENCE": "ledger",
+            "LEDGER_JWKS": "keys.json",
+            "LEDGER_RIGHTS_CLAIM": "rights",
+            "LEDGER_STAFF_CLAIM": "officer",
+            "LEDGER_TOKEN_MINUTES_MAX": "15",
+        }
+    ).tokens
+    assert ("https://issuer.test", "ledger", tmp_path / "keys.json") == (
+        tokens.issuer,
+        tokens.audience,
+        tokens.jwks,
+    )
+    assert ("rights", "officer", 900) == (
+        tokens.rights_claim,
+        tokens.staff_claim,
+        tokens.lifetime_seconds_max,
+    )
+
+
+def test_without_settings_no_issuer_is_trusted():
+    tokens = read_settings({"LEDGER_ISSUER": "", "LEDGER_AUDIENCE": ""}).tokens
+    assert (None, 3600) == (tokens.issuer, tokens.lifetime_seconds_max)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"LEDGER_ISSUER": "https://a"}, {"LEDGER_AUDIENCE": "a"}, {"LEDGER_JWKS": "a"}]
+)
+def test_half_of_an_issuer_is_an_error(environment):
+    """Without an audience, tokens for other services would be taken."""
+    settings = read_settings(environment)
+    with pytest.raises(ValueError, match="LEDGER_AUDIENCE"):
+        settings.tokens  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["LEDGER_TOKEN_MINUTES_MAX", "LEDGER_KEY_DAYS_MAX"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "x", "99999", "1" * 5000, "\u0661", " 5"])
+def test_a_number_that_is_none_or_out_of_bounds_is_an_error(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be a number from 1 to "):
+        read_settings({name: value})

@@ -9,32 +9,12 @@ from pathlib import Path
 import pytest
 
 from api.access import Authenticator, TokenError, TokenExpiredError, TokenInvalidError, TokenSettings
-from ledger import Ledger
 from ledger.access import Grant, Role
 from tests import tokens
-from tests.conftest import NOW, Clock
+from tests.conftest import NOW
 from tests.tokens import FAULTS, HEADERS, Issuer
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
-
-
-@pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def ledger(server, units_template, clock, tmp_path_factory) -> Iterator[Ledger]:
-    """One ledger for all of them: nothing here records but keys."""
-    from ledger.identities import read_key_file
-    from ledger.key_files import create_key_file
-
-    key_file = tmp_path_factory.mktemp("key") / "ledger.key"
-    create_key_file(key_file)
-    name = server.create(units_template)
-    with Ledger(server.database(name), read_key_file(key_file), now=clock) as ledger:
-        yield ledger
-    server.drop(name)
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)
@@ -46,11 +26,6 @@ def issuer(request, ledger) -> Issuer:
 def authenticator(ledger, issuer, tmp_path_factory) -> Iterator[Authenticator]:
     with Authenticator(ledger, issuer.settings(tmp_path_factory.mktemp("jwks"))) as authenticator:
         yield authenticator
-
-
-@pytest.fixture(autouse=True)
-def _at_that_time(clock) -> None:
-    clock.now = NOW
 
 
 def of(authenticator: Authenticator, token: str):
