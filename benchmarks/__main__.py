@@ -21,6 +21,7 @@ from benchmarks.server import facts, postgres_in, settle
 from benchmarks.stock import measure_stock
 from benchmarks.table import Line, Results, Section, at_least, at_most, ratio, show, step, told, write_json
 from benchmarks.targets import set_targets
+from benchmarks.tokens import KINDS, measure_tokens
 from benchmarks.traffic import draw
 from benchmarks.worklist import measure_worklist
 from ledger import Ledger, open_ledger
@@ -112,6 +113,18 @@ TABLE = [
                 "team": "of the province, of one team",
             }.items()
             for name, aim in {"median": None, "p95": at_most(20)}.items()
+        ],
+    ),
+    Section(
+        "Who asks: a token, by its kind",
+        [
+            Line(f"token.{kind}.{when}{suffix}", f"{kind}, {what}, {name}", "µs", aim)
+            for kind in KINDS
+            for when, what, bound in (
+                ("first", "the first time", 200),
+                ("again", "once it is remembered", 10),
+            )
+            for suffix, name, aim in (("", "median", at_most(bound)), (".p95", "p95", None))
         ],
     ),
     Section(
@@ -225,6 +238,7 @@ def measure(
             set_targets(ledger)
             measure_questions(home, _dossier_ids(ledger, rows), scale, results)
         measure_worklist(home, scale, results)
+        measure_tokens(home, scale, results)
         settle(postgres)
         measure_load(ledger, home, load_seconds, repeats, results)
 

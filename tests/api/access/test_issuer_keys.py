@@ -189,6 +189,17 @@ def test_made_up_keys_ask_the_issuer_no_more_often(authenticator, province):
     assert asked >= 1
 
 
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "ES384", "PS256", "es256", ""])
+def test_what_no_issuer_signs_with_asks_the_issuer_for_nothing(authenticator, province, algorithm):
+    """Whatever key it names."""
+    asked = len(province.asked)
+    time.sleep(0.2)
+    token = province.issuer.token("viewer:38", header={"alg": algorithm, "kid": "key-9"})
+    with pytest.raises(TokenInvalidError, match="not signed with ES256, EdDSA, RS256"):
+        of(authenticator, token)
+    assert asked == len(province.asked)
+
+
 def test_while_the_issuer_is_away_its_keys_are_good_for_a_bounded_time(ledger, province, monkeypatch):
     """Then nobody is let through, not even who is remembered; once it is back, everybody is."""
     monkeypatch.setattr(issuer_keys, "STALE_SECONDS_MAX", 1.0)
