@@ -199,6 +199,44 @@ def answer(done: subprocess.CompletedProcess[str], status: int = 0) -> dict:
     return json.loads(done.stdout)
 
 
+def test_who_looked(home):
+    """Every look of the command line is one; an embargo tells of itself, and is lifted once."""
+    with (home / "made-up.csv").open(encoding="utf-8") as file:
+        citizen = [row["citizen"] for row in csv.DictReader(file)][-1]
+    dossier = answer(ledger("history", "--citizen", "-", "--format", "json", home=home, text=citizen))[
+        "dossier_id"
+    ]
+    last = "2027-01-31"
+    placed = ledger("embargo", "place", "--dossier", dossier, "--until", last, "--text", "Vụ 7", home=home)
+    assert (0, f"laid until {last}\n") == (placed.returncode, placed.stdout)
+    table = ledger("reads", "--dossier", dossier, home=home)
+    assert f"under an embargo until {last}" in table.stderr
+    lifted = [
+        ledger("embargo", "lift", "--dossier", dossier, "--text", "Xong", home=home).returncode
+        for _ in range(2)
+    ]
+    assert [0, 1] == lifted
+    told = ledger("reads", "--citizen", "-", "--format", "json", home=home, text=citizen)
+    assert citizen not in table.stdout + told.stdout + told.stderr
+    assert [
+        ("looked", "history", ""),
+        ("embargo_placed", None, "Vụ 7"),
+        ("looked", "reads", ""),
+        ("embargo_lifted", None, "Xong"),
+        ("looked", "lookup", ""),
+        ("looked", "reads", ""),
+    ] == [(row["type"], row["what"], row["text"]) for row in answer(told)["rows"]]
+    assert 2 == ledger("reads", home=home).returncode
+
+
+def test_purposes_are_listed_as_they_are_read(home):
+    """What is printed is a file of purposes."""
+    printed = ledger("purposes", "--format", "csv", home=home).stdout
+    (home / "purposes.csv").write_text(printed + "court,Toà án,A court\n", encoding="utf-8")
+    told = ledger("purposes", "--purposes-file", home / "purposes.csv", "--format", "json", home=home)
+    assert "court" == answer(told)["rows"][-1]["code"]
+
+
 class TestUnits:
     def test_load_changes_nothing_the_second_time(self, home):
         done = ledger(

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from ledger import Ledger, Receipt, Refusal, open_ledger, recording
+from ledger import Ledger, Purpose, Receipt, Refusal, open_ledger, recording
 from ledger.access import LOCAL, NOBODY, Grant, Principal, Right, Role
 from ledger.commands import FIELDS
 from ledger.errors import NotPermittedError, NotYourselfError
@@ -37,6 +37,7 @@ ELSEWHERE, OTHER_DISTRICT = "16093", "401"
 DAY = date(2024, 12, 2)
 
 _numbers = count(1)
+WHY = Purpose("audit")
 
 
 @pytest.fixture
@@ -244,14 +245,14 @@ def test_a_dossier_is_read_by_who_reaches_a_unit_where_it_counts(shared, someone
     receipt = shared.record(approve(citizen=someone, unit=ELSEWHERE))
     for code in (UNIT, DISTRICT, ELSEWHERE, PROVINCE, None):
         by = principal(shared, (Role.AUDITOR, code))
-        assert receipt.dossier_id == shared.find(someone, by=by)
-        assert 2 == shared.dossier(receipt.dossier_id, by=by).version
-        assert 2 == len(shared.history(citizen=someone, by=by).events)
+        assert receipt.dossier_id == shared.find(someone, by=by, purpose=WHY)
+        assert 2 == shared.dossier(receipt.dossier_id, by=by, purpose=WHY).version
+        assert 2 == len(shared.history(citizen=someone, by=by, purpose=WHY).events)
     for by in (principal(shared, (Role.AUDITOR, BESIDE)), principal(shared, (Role.VIEWER, None))):
         for ask in (
-            lambda by=by: shared.find(someone, by=by),
-            lambda by=by: shared.dossier(receipt.dossier_id, by=by),
-            lambda by=by: shared.history(dossier_id=receipt.dossier_id, by=by),
+            lambda by=by: shared.find(someone, by=by, purpose=WHY),
+            lambda by=by: shared.dossier(receipt.dossier_id, by=by, purpose=WHY),
+            lambda by=by: shared.history(dossier_id=receipt.dossier_id, by=by, purpose=WHY),
         ):
             with pytest.raises(NotPermittedError):
                 ask()
@@ -263,7 +264,7 @@ def test_who_reads_some_dossiers_is_told_the_same_of_others_and_of_none(shared, 
     told = []
     for who in (someone, citizen(next(_numbers))):
         with pytest.raises(NotPermittedError) as refused:
-            shared.find(who, by=by)
+            shared.find(who, by=by, purpose=WHY)
         told.append(str(refused.value))
     assert told[0] == told[1]
 
@@ -330,9 +331,9 @@ def test_an_allocated_dossier_counts_at_its_part(ledger):
     taken = allocate(citizen=who, key="b2", unit=parts[1], occurred_at=later)
     assert "not_permitted" == outcome(ledger, taken, there)
     auditor = principal(ledger, (Role.AUDITOR, parts[0]), day=by_day)
-    assert ledger.find(who, by=auditor)
+    assert ledger.find(who, by=auditor, purpose=WHY)
     with pytest.raises(NotPermittedError):
-        ledger.find(who, by=principal(ledger, (Role.AUDITOR, parts[1]), day=by_day))
+        ledger.find(who, by=principal(ledger, (Role.AUDITOR, parts[1]), day=by_day), purpose=WHY)
 
 
 def test_without_the_check_everything_is_recorded(shared, someone, monkeypatch):

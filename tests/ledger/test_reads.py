@@ -18,6 +18,7 @@ from ledger.errors import (
     FieldMissingError,
     LedgerError,
     NoEmbargoError,
+    NotPermittedError,
     PersonalNumberError,
     PurposeNeededError,
     PurposeUnknownError,
@@ -27,9 +28,13 @@ from ledger.errors import (
 from ledger.reads import EmbargoLifted, EmbargoPlaced, Looked, log
 from ledger.target_events import TARGETS_STREAM
 from ledger.unit_events import UNITS_STREAM
+from projections import WorklistQuery, catch_up, open_worklist
 from tests.api.conftest import wait_until
 from tests.conftest import check_ledger, check_reads
-from tests.ledger.reports import CITIZEN, a_life, citizen, collect
+from tests.ledger.reports import CITIZEN, UNIT, a_life, citizen, collect
+
+DISTRICT, ELSEWHERE = "380", "382"
+"""The district of the unit, and another one."""
 
 AUDITOR = Principal("inspector@example", "person", (Grant(Role.AUDITOR),))
 WHY = Purpose("complaint", "Đơn số 12/2024")
@@ -37,6 +42,7 @@ ASKING: dict[str, Callable[..., object]] = {
     "history": lambda ledger, dossier_id, **how: ledger.history(dossier_id=dossier_id, **how),
     "state": lambda ledger, dossier_id, **how: ledger.dossier(dossier_id, **how),
     "lookup": lambda ledger, _, **how: ledger.find(CITIZEN, **how),
+    "number": lambda ledger, dossier_id, **how: ledger.reveal(dossier_id, **how),
     "reads": lambda ledger, dossier_id, **how: ledger.looks(dossier_id, **how),
 }
 """Each way to be told something of a dossier, by what it is recorded as."""
@@ -54,7 +60,7 @@ class TestALook:
             ask(ledger, dossier_id, by=AUDITOR, purpose=WHY)
 
         told = check_reads(ledger.database, length=len(ASKING))
-        assert [(dossier_id, version) for version in range(1, 5)] == [
+        assert [(dossier_id, version) for version in range(1, len(ASKING) + 1)] == [
             (stream, version) for stream, version, _, _ in told
         ]
         assert [
@@ -105,12 +111,70 @@ class TestALook:
             ledger.find(citizen(9))
         check_reads(ledger.database, length=0)
 
-    def test_names_the_part_over_which_the_right_is_held(self, ledger, dossier_id):
-        """Told as the unit was called on the day."""
-        unit = ledger.tree().resolve("14758", ledger.today())
-        ledger.reads.record({dossier_id: unit.id}, "worklist", by=AUDITOR, purpose=WHY)
-        [row, _] = ledger.looks(dossier_id).rows
-        assert ("14758", "Phường Đông Thọ", "worklist") == (row.unit.code, row.unit.name, row.what)
+    def test_says_no_number_of_whom_it_is_about(self, ledger, dossier_id):
+        """However it is spaced, wherever the ledger knows it."""
+        spaced = Purpose("audit", "về 038.090.001.234")
+        for ask in (
+            lambda: ledger.find(CITIZEN, purpose=spaced),
+            lambda: ledger.history(citizen=CITIZEN, purpose=spaced),
+            lambda: ledger.reveal(dossier_id, purpose=spaced),
+        ):
+            with pytest.raises(PersonalNumberError):
+                ask()
+        check_reads(ledger.database, length=0)
+
+
+class TestTheRight:
+    """Whoever may not look leaves no look; whoever may, is recorded with the part of the tree that lets them."""
+
+    def test_is_asked_of_each_way(self, ledger, dossier_id):
+        """A corrector reads histories, and neither numbers nor who looked; another district's auditor nothing."""
+        corrector = within(ledger, Role.CORRECTOR, None)
+        for what, ask in ASKING.items():
+            if what in ("number", "reads"):
+                with pytest.raises(NotPermittedError):
+                    ask(ledger, dossier_id, by=corrector, purpose=WHY)
+            with pytest.raises(NotPermittedError):
+                ask(ledger, dossier_id, by=within(ledger, Role.AUDITOR, ELSEWHERE), purpose=WHY)
+        for attempt in (
+            lambda: ledger.place_embargo(dossier_id, until=LAST, text="x", by=AUDITOR),
+            lambda: ledger.lift_embargo(dossier_id, text="x", by=AUDITOR),
+            lambda: ledger.place_embargo(
+                dossier_id, until=LAST, text="x", by=within(ledger, Role.OPERATOR, ELSEWHERE)
+            ),
+        ):
+            with pytest.raises(NotPermittedError):
+                attempt()
+        check_reads(ledger.database, length=0)
+
+    @pytest.mark.parametrize("code", [UNIT, DISTRICT, None])
+    def test_is_told_with_its_part(self, ledger, dossier_id, code):
+        """As the unit was called on the day; nothing where it is the whole ledger. Of several parts, the one that reaches."""
+        auditor = within(ledger, Role.AUDITOR, code, ELSEWHERE)
+        for ask in ASKING.values():
+            ask(ledger, dossier_id, by=auditor, purpose=WHY)
+        rows = ledger.looks(dossier_id).rows[: len(ASKING)]
+        assert [code] * len(ASKING) == [row.unit and row.unit.code for row in rows]
+
+    def test_is_told_on_a_worklist(self, ledger, dossier_id):
+        """Each dossier of the page has a look."""
+        other = ledger.record(collect(citizen=citizen(2))).dossier_id
+        catch_up(ledger.database)
+        recorder = within(ledger, Role.RECORDER, DISTRICT)
+        answer = open_worklist(ledger).read(WorklistQuery(unit=UNIT), by=recorder)
+        assert [other] == [row.dossier_id for row in answer.rows]
+        [(stream, _, event, _)] = check_reads(ledger.database, length=1)
+        district = ledger.tree().resolve(DISTRICT, ledger.today())
+        assert (other, district.id, "worklist", "work") == (stream, event.unit_id, event.what, event.purpose)
+        open_worklist(ledger).read(WorklistQuery(unit=UNIT))
+        assert "local" == check_reads(ledger.database, length=2)[1][2].purpose
+
+
+def within(ledger: Ledger, role: Role, *codes: str | None) -> Principal:
+    """Somebody who has a role over some units; None: the whole ledger."""
+    tree, today = ledger.tree(), ledger.today()
+    grants = (Grant(role, None if code is None else tree.resolve(code, today).id) for code in codes)
+    return Principal("p", "person", tuple(grants))
 
 
 class TestTogether:
