@@ -180,8 +180,8 @@ def _check_subject(sub: str) -> None:
 
 
 def _grant(right: str, tree: UnitTree, today: date) -> Grant:
-    role, colon, code = right.partition(":")
-    if not colon or not code or role not in set(Role):
+    role, _, code = right.partition(":")
+    if not code or role not in set(Role):
         raise TokenInvalidError(
             f"a right of the token is none: each is a role, a colon and the code of a unit, or {EVERYWHERE}; roles are "
             f"{', '.join(Role)}"

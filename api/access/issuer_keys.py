@@ -91,7 +91,8 @@ class IssuerKeys:
     ) -> None:
         self._end.set()
         if self._thread is not None:
-            self._thread.join()
+            # It may wait for the issuer, and nobody waits for it.
+            self._thread.join(1)
             self._thread = None
 
     def at_hand(self, kid: str) -> IssuerKey | None:

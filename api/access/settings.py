@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from api.access.fetching import check_address
+
 RIGHTS_CLAIM = "ledger_rights"
 STAFF_CLAIM = "staff_code"
 
@@ -25,7 +27,12 @@ class TokenSettings(msgspec.Struct, frozen=True):
     """How long after ``iat`` a token's ``exp`` may be. So long it is taken, whatever becomes of its holder."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an issuer without an audience, or an audience or keys without an issuer."""
+        """Check that it is whole.
+
+        Raises:
+            ValueError: An issuer without an audience, an audience or keys without an issuer, or an issuer that cannot be
+                asked for its keys.
+        """
         if bool(self.issuer) != bool(self.audience):
             raise ValueError(
                 "an issuer needs an audience, and the other way round: without it, tokens for any other service of the "
@@ -35,3 +42,8 @@ class TokenSettings(msgspec.Struct, frozen=True):
             raise ValueError(
                 "LEDGER_JWKS holds the keys of an issuer: set LEDGER_ISSUER and LEDGER_AUDIENCE too"
             )
+        if self.issuer and not self.jwks:
+            try:
+                check_address(self.issuer)
+            except ValueError as error:
+                raise ValueError(f"LEDGER_ISSUER: {error}") from None

@@ -46,7 +46,7 @@ def test_a_key_is_shown_once_and_is_what_it_says(home):
         principal = Authenticator(opened, TokenSettings()).authenticate(f"Bearer {made['token']}")
     assert made["key_id"] == principal.name
     assert [Role.RECORDER, Role.VIEWER] == [grant.role for grant in principal.grants]
-    for form in ("table", "json", "csv"):
+    for form in ("table", "json"):
         listed = ledger("token", "list", "--all", "--format", form, home=home).stdout
         assert made["key_id"] in listed
         assert made["token"].split("_", 2)[2] not in listed
@@ -77,9 +77,7 @@ def test_a_revoked_key_is_listed_only_if_asked_for(home):
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["create"], 2, "--role"),
         (["create", "--role", "emperor"], 2, "is not one of"),
-        (["create", "--role", "viewer", "--days", "0"], 2, "--days"),
         (["create", "--role", "viewer", "--days", "366"], 1, "invalid_field): days: from 1 to 365"),
         (["create", "--role", "viewer", "--unit", "1"], 1, "unknown_unit"),
         (["create", "--role", "viewer", "--name", "038090001234"], 1, "personal_number"),

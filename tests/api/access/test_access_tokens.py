@@ -81,6 +81,25 @@ def test_a_faulty_token_is_refused(authenticator, issuer, caplog, name):
     assert "038090001234" not in told
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("another algorithm than the key's", "another algorithm than its key is for"),
+        ("a right over an empty unit", "each is a role, a colon and the code of a unit"),
+        ("a right without a unit", "each is a role, a colon and the code of a unit"),
+        ("a role that there is not", "roles are recorder, approver"),
+        ("a unit that there never was", "no unit ever had this code: '99999'"),
+        ("lifetime too long", "at most 3600 s"),
+        ("wrong audience", "its aud does not name this one"),
+        ("wrong type", "neither at\\+jwt nor JWT"),
+    ],
+)
+def test_the_sentence_says_what_is_wrong(authenticator, issuer, name, told):
+    """An issuer is set up by people, who see nothing else."""
+    with pytest.raises(TokenInvalidError, match=told):
+        of(authenticator, FAULTS[name][1](issuer, ["recorder:14758"]))
+
+
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_faulty_header_is_refused(authenticator, issuer, name):
     code, make = HEADERS[name]
@@ -153,3 +172,10 @@ def test_an_issuer_and_an_audience_are_set_together(settings):
     """Else tokens for other services would be taken."""
     with pytest.raises(ValueError, match="LEDGER_AUDIENCE"):
         TokenSettings(**settings)
+
+
+def test_an_issuer_that_cannot_be_asked_needs_a_file_of_keys():
+    """That is said when the server starts, not with the first request."""
+    with pytest.raises(ValueError, match="LEDGER_ISSUER: it must begin with https://"):
+        TokenSettings(issuer="http://issuer.test", audience="ledger")
+    assert TokenSettings(issuer="http://issuer.test", audience="ledger", jwks=Path("keys.json"))
