@@ -7,6 +7,7 @@ from typing import ClassVar, get_args
 import msgspec
 
 from ledger.events import Card, Type
+from ledger.masking import shown
 
 PLACES = frozenset(
     ("police_office", "culture_house", "household", "school", "one_stop_office")
@@ -47,7 +48,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def __repr__(self) -> str:
         # The default would print the personal number into tracebacks and logs.
-        return f"{type(self).__name__}(key={self.key!r}, level={self.level!r})"
+        return f"{type(self).__name__}(key={shown(str(self.key))}, level={self.level!r})"
 
 
 class StepCommand(Command, frozen=True, gc=False, kw_only=True):

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import FileEmptyError, FileInvalidError, NotUtf8Error
+from ledger.masking import shown, shown_header
 
 COLUMNS = ("type", "code", "vi", "en", "before_activation")
 WITH_REASON = ("rejected", "withdrawn", "locked", "unlocked", "voided")
@@ -79,7 +80,7 @@ def parse_reasons(text: str) -> Reasons:
     header = [name.strip() for name in lines[0][1]]
     if sorted(header) != sorted(COLUMNS):
         raise FileInvalidError(
-            f"the header must be {','.join(COLUMNS)}, in any order; it is {','.join(header)}"
+            f"the header must be {','.join(COLUMNS)}, in any order; it is {shown_header(header)}"
         )
     by_type: dict[str, dict[str, Reason]] = {type_: {} for type_ in WITH_REASON}
     faults = []
@@ -100,9 +101,9 @@ def parse_reasons(text: str) -> Reasons:
 def _fault(fields: Mapping[str, str], by_type: Mapping[str, Mapping[str, Reason]]) -> str | None:
     type_, code = fields["type"], fields["code"]
     if type_ not in by_type:
-        return f"the type {type_!r} is none of {', '.join(WITH_REASON)}"
+        return f"the type {shown(type_)} is none of {', '.join(WITH_REASON)}"
     if not code or len(code) > CODE_CHARACTERS_MAX or not code.isidentifier():
-        return f"the code {code!r} is no word of at most {CODE_CHARACTERS_MAX} letters, digits and _"
+        return f"the code {shown(code)} is no word of at most {CODE_CHARACTERS_MAX} letters, digits and _"
     if code in by_type[type_]:
         return f"{code} stands twice for {type_}"
     if not fields["vi"] or not fields["en"]:

@@ -14,7 +14,8 @@ from psycopg.sql import SQL
 
 from ledger import Ledger, Unit, UnitTree, sql
 from ledger.access import Principal, Right
-from ledger.errors import FieldInvalidError, NotPermittedError
+from ledger.errors import FieldInvalidError, NotPermittedError, PersonalNumberError
+from ledger.masking import may_be_number
 from ledger.units import TreeOn
 from projections.cue_rules import BY_NAME, RULES, TOGETHER_SECONDS, Rule, RuleName
 from projections.hierarchies import places
@@ -178,6 +179,9 @@ class Cues:
 
 
 def _check(query: CueQuery, first: date, last: date) -> None:
+    if query.actor is not None and may_be_number(query.actor):
+        # It would be a parameter of a statement, which PostgreSQL may be told to log.
+        raise PersonalNumberError("actor")
     if last < first:
         raise FieldInvalidError("to", f"{last} is before from, {first}")
     if query.threshold is not None and query.rule is None:

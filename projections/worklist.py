@@ -18,8 +18,8 @@ from ledger import Ledger, Purpose, UnitTree, sql
 from ledger.access import LOCAL, Principal, Right
 from ledger.business_time import VIETNAM, business_day
 from ledger.commands import PLACES
-from ledger.errors import FieldInvalidError
-from ledger.masking import shown
+from ledger.errors import FieldInvalidError, PersonalNumberError
+from ledger.masking import may_be_number, shown
 from ledger.reads import WORK
 from ledger.units import Place, TreeOn, allocations
 from ledger.working_days import WORKING_DAYS, WorkingDays
@@ -375,8 +375,13 @@ def _check(query: WorklistQuery) -> None:
         raise FieldInvalidError("place", f"{shown(query.place)} is not one of {', '.join(sorted(PLACES))}")
     for name in ("team", "actor", "residence"):
         text = getattr(query, name)
-        if text is not None and not text.isprintable():
+        if text is None:
+            continue
+        if not text.isprintable():
             raise FieldInvalidError(name, "it has letters that no code has")
+        if may_be_number(text):
+            # It would be a parameter of a statement, which PostgreSQL may be told to log.
+            raise PersonalNumberError(name)
 
 
 def _pieces(query: WorklistQuery, limits: Sequence[TimeLimit], cursor: Cursor | None) -> Iterator[Piece]:

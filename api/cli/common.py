@@ -19,6 +19,7 @@ from ledger.database import Database, embedded, external
 from ledger.embedded import EmbeddedPostgres
 from ledger.errors import StoreNotReadyError
 from ledger.identities import KEY_FILE_NAME
+from ledger.masking import shown
 from ledger.migrations import LOGS
 from projections import COMPONENTS, Totals, catch_up, open_totals
 from projections.unit_totals import NAME as UNIT_TOTALS
@@ -119,7 +120,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # Not generic in all vers
         try:
             return value if isinstance(value, date) else date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no day; write it like 2024-12-09", param, ctx)
+            self.fail(f"{shown(str(value))} is no day; write it like 2024-12-09", param, ctx)
 
 
 DAY = Day()
@@ -137,7 +138,7 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # Not generic in all 
             found = None
         if found is None or found.utcoffset() is None:
             self.fail(
-                f"{value!r} is no time with an offset; write it like 2024-12-09T23:00:00+07:00", param, ctx
+                f"{shown(str(value))} is no time with an offset; write it like 2024-12-09T23:00:00+07:00", param, ctx
             )
         return found
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from ledger.errors import TargetsRefusedError
+from ledger.masking import shown
 from ledger.targets.book import Target, Targets
 from ledger.targets.files import TargetRow
 from ledger.units import LEVELS, TreeOn, Unit, UnitTree
@@ -66,7 +67,7 @@ def cascade(
             [f"{target.denominator} of {unit} is not available on {day}, so its target is no number"]
         )
     if to_level not in LEVELS:
-        raise TargetsRefusedError([f"the level {to_level!r} is none of {', '.join(LEVELS)}"])
+        raise TargetsRefusedError([f"the level {shown(to_level)} is none of {', '.join(LEVELS)}"])
     on = TreeOn(tree, day)
     below = [
         one

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.errors import FileEmptyError, FileInvalidError
-from ledger.masking import shown
+from ledger.masking import shown, shown_header
 
 VALUE_COLUMNS = ("value", "population")
 """The column of a denominator's value: the second is that of the population file that comes with the package."""
@@ -78,7 +78,7 @@ def read_denominators(text: str) -> tuple[list[DenominatorRow], list[Fault]]:
     columns = [name for name in VALUE_COLUMNS if name in header]
     if "code" not in header or len(columns) != 1 or len(set(header)) < len(header):
         raise FileInvalidError(
-            f"the header must have code and one of {', '.join(VALUE_COLUMNS)}, and none twice; it is {','.join(header)}"
+            f"the header must have code and one of {', '.join(VALUE_COLUMNS)}, and none twice; it is {shown_header(header)}"
         )
     rows, faults = [], []
     for line, fields in lines:
@@ -108,7 +108,7 @@ def read_targets(text: str) -> tuple[list[TargetRow], list[Fault]]:
     if lacking or unknown or len(set(header)) < len(header):
         raise FileInvalidError(
             f"the header must have {','.join(TARGET_COLUMNS)}, may have {','.join(TARGET_COLUMNS_OPTIONAL)}, "
-            f"and no others, none twice; it is {','.join(header)}"
+            f"and no others, none twice; it is {shown_header(header)}"
         )
     rows, faults = [], []
     for line, fields in lines:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from ledger.errors import FileEmptyError, FileInvalidError
+from ledger.masking import may_be_number, shown, shown_header
 from ledger.units.tree import LEVELS, stands_above
 
 COLUMNS = ("code", "name", "level", "parent_code")
@@ -82,11 +83,18 @@ def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tup
     header = [name.strip() for name in lines[0][1]]
     if any(header.count(name) != 1 for name in columns) or (exactly and len(header) > len(columns)):
         raise FileInvalidError(
-            f"the header must be {','.join(columns)}, in any order; it is {','.join(header)}"
+            f"the header must be {','.join(columns)}, in any order; it is {shown_header(header)}"
             if exactly
-            else f"the header must have {','.join(columns)}, each once; it is {','.join(header)}"
+            else f"the header must have {','.join(columns)}, each once; it is {shown_header(header)}"
         )
     faults = [f"line {line} has {len(row)} fields" for line, row in lines if len(row) != len(header)]
+    # What is recorded of units stays for good, and everybody sees it. Before anything of the line is repeated.
+    faults = faults or [
+        f"line {line}: {name} may be a personal number; take it out"
+        for line, row in lines
+        for name, field in zip(header, row, strict=True)
+        if name in columns and may_be_number(field)
+    ]
     if faults:
         raise FileInvalidError(*faults)
     return [
@@ -98,6 +106,9 @@ def faults_of(rows: Sequence[UnitRow]) -> Iterator[str]:
     """Tell what is wrong with rows in themselves, line by line."""
     by_code: dict[str, UnitRow] = {}
     for row in rows:
+        if any(map(may_be_number, (row.code, row.name, row.parent_code))):
+            yield f"line {row.line}: a code or a name may be a personal number; take it out"
+            continue
         if not row.code or not row.name:
             yield f"line {row.line}: a unit needs a code and a name"
         elif row.code in by_code:
@@ -105,7 +116,7 @@ def faults_of(rows: Sequence[UnitRow]) -> Iterator[str]:
         elif len(row.code) > CODE_LENGTH_MAX or not row.code.isprintable() or not row.name.isprintable():
             yield f"line {row.line}: a code has at most {CODE_LENGTH_MAX} characters, and no control characters"
         if row.level not in LEVELS:
-            yield f"line {row.line}: the level {row.level!r} is none of {', '.join(LEVELS)}"
+            yield f"line {row.line}: the level {shown(row.level)} is none of {', '.join(LEVELS)}"
         by_code.setdefault(row.code, row)
     for row in rows:
         parent = by_code.get(row.parent_code)

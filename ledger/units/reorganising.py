@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from ledger.errors import UnitsRefusedError
+from ledger.masking import shown
 from ledger.unit_events import (
     Part,
     Placed,
@@ -135,7 +136,7 @@ class _Change:
         new = self._rows.get(line.new_code)
         if not line.kind.startswith((*CONTINUES, PART)) and line.kind not in MERGED:
             yield (
-                f"{where}: the kind {line.kind!r} is none; known are {', '.join((*MERGED, PART, LAND))} and what begins with "
+                f"{where}: the kind {shown(line.kind)} is none; known are {', '.join((*MERGED, PART, LAND))} and what begins with "
                 f"{', '.join(CONTINUES)}"
             )
         elif not line.new_code:

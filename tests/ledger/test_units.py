@@ -268,7 +268,7 @@ def test_wrong_header(header):
             "38,A,Province,\n39,A,tỉnh,",
             ["line 2: the level 'Province' is none of", "line 3: the level 'tỉnh'"],
         ),
-        (f"{'3' * 33},A,province,", ["line 2: a code has at most 32 characters"]),
+        (f"{'A' * 33},A,province,", ["line 2: a code has at most 32 characters"]),
         ("3\x008,A,province,", ["line 2"]),
         ("38,A\x07,province,", ["line 2"]),
         ('38,"A,province,', ["line "]),
