@@ -79,7 +79,9 @@ _OPTIONS = (
         "[default: no; env var: LEDGER_FOUR_EYES]",
     ),
     click.option(
-        "--issuer",
+        # Not --issuer: that is whose target it is.
+        "--token-issuer",
+        "issuer_of_tokens",
         metavar="URL",
         help="The OpenID Connect issuer whose access tokens the server takes beside API keys.  "
         "[default: none; env var: LEDGER_ISSUER]",
@@ -102,7 +104,9 @@ _OPTIONS = (
         help="How to answer.  [default: table]",
     ),
 )
-_ACCESS = ("issuer", "audience", "jwks")
+_NAMES = {"issuer_of_tokens": "issuer"}
+"""Options whose name another one has that commands have of their own: what they are among the settings."""
+_ACCESS = ("issuer_of_tokens", "audience", "jwks")
 _SETTINGS = (
     *("database", "home", "schema", "key_file", "reasons_file", "purposes_file", "four_eyes"),
     *_ACCESS,
@@ -138,7 +142,9 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # Not generic in all 
             found = None
         if found is None or found.utcoffset() is None:
             self.fail(
-                f"{shown(str(value))} is no time with an offset; write it like 2024-12-09T23:00:00+07:00", param, ctx
+                f"{shown(str(value))} is no time with an offset; write it like 2024-12-09T23:00:00+07:00",
+                param,
+                ctx,
             )
         return found
 
@@ -250,7 +256,7 @@ def global_options(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
         context = click.get_current_context()
-        given = {name: kwargs.pop(name) for name in _SETTINGS}
+        given = {_NAMES.get(name, name): kwargs.pop(name) for name in _SETTINGS}
         form = kwargs.pop("form")
         old = context.obj
         settings = old.settings if isinstance(old, Context) else old

@@ -120,7 +120,7 @@ def test_the_local_issuer_serves_what_was_signed(home):
     )
     try:
         assert f"the issuer {url} tells its keys at {url}" in process.stderr.readline()
-        arguments = ("--issuer", url, "--audience", "ledger", "token", "sign", "--role", "recorder")
+        arguments = ("--token-issuer", url, "--audience", "ledger", "token", "sign", "--role", "recorder")
         signed = ledger(*arguments, "--unit", "14758", "--staff-code", "th-0042", home=home).stdout.strip()
         with open_ledger(home=home) as opened:
             authenticator = Authenticator(opened, TokenSettings(issuer=url, audience="ledger"))
