@@ -12,7 +12,7 @@ from litestar.openapi.spec import OpenAPI, RequestBody, Schema
 
 from api import cloud_events
 from api.bodies import ITEMS_MAX
-from api.dossiers import Found
+from api.dossiers import Found, Revealed
 from api.events import REPORT
 from api.feed import FeedEvent, FeedPage
 from api.frozen_reports import ReportDefinition, ReportList, ReportRow
@@ -69,6 +69,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
         FeedEvent,
         FeedPage,
         Found,
+        Revealed,
         GoalProgress,
         History,
         HistoryEvent,

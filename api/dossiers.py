@@ -1,4 +1,4 @@
-"""Dossiers over HTTP: find, state, history. The number is never in an address."""
+"""Dossiers over HTTP: find, state, history, whose it is. The number is never in an address."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter, QueryParameter, RawBody
 
 from api.bodies import read_citizen
-from api.problems import problems
+from api.problems import MEANINGS, problems
 from api.purposes import PurposeCode, PurposeText, read_purpose
 from ledger import DossierState, History, Ledger
 
@@ -24,6 +24,12 @@ DossierId = Annotated[UUID, PathParameter(description="As a receipt or a look-up
 
 class Found(msgspec.Struct, frozen=True):
     dossier_id: UUID
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    dossier_id: UUID
+    citizen: str
+    """The personal number, 12 digits."""
 
 
 @dataclass
@@ -90,6 +96,25 @@ class DossierController(Controller):
         purpose_text: PurposeText = None,
     ) -> DossierState:
         return ledger.dossier(dossier_id, purpose=read_purpose(purpose, purpose_text))
+
+    @post(
+        "/{dossier_id:uuid}/reveal",
+        operation_id="reveal_number",
+        response_description="Whose dossier it is.",
+        status_code=200,
+        summary="The personal number of a dossier",
+        sync_to_thread=True,
+        responses=problems(400, 404, 409, 422, 503, meanings=MEANINGS | {409: "Its citizen was erased."}),
+    )
+    def reveal(
+        self,
+        dossier_id: DossierId,
+        ledger: NamedDependency[Ledger],
+        purpose: PurposeCode = None,
+        purpose_text: PurposeText = None,
+    ) -> Revealed:
+        """Show a number to whoever may see it. It takes no body, and is no GET: nothing on the way may ask for it again."""
+        return Revealed(dossier_id, ledger.reveal(dossier_id, purpose=read_purpose(purpose, purpose_text)))
 
     @get(
         "/{dossier_id:uuid}/history",

@@ -24,7 +24,7 @@ from ledger import Ledger, checks
 from ledger.embedded import EmbeddedPostgres
 from projections import open_totals
 from tests.acceptance.test_cli import COMMAND, environment
-from tests.api.conftest import report, wait_until
+from tests.api.conftest import LOOKING, report, wait_until
 from tests.api.test_server import free_port
 from tests.canaries import COUNT, FORMS, canary, leaks, leaks_in
 from tests.conftest import temporary_home
@@ -136,6 +136,10 @@ class Client:
     def __init__(self, place: Place, client: httpx.Client) -> None:
         self._place, self._client = place, client
 
+    def whisper(self, method: str, address: str) -> httpx.Response:
+        """Ask for what may hold a number, and keep nothing."""
+        return self._client.request(method, address)
+
     def ask(self, method: str, address: str, **what: Any) -> httpx.Response:
         response = self._client.request(method, address, **what)
         head = "".join(f"{name}: {value}\n" for name, value in response.headers.items())
@@ -164,7 +168,7 @@ def serving(place: Place) -> Iterator[Client]:
             env=place.environment(),
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=LOOKING) as client:
                 wait_until(lambda: _answers(client), 30)
                 yield Client(place, client)
                 _crash_a_worker(process.pid, client)
@@ -334,7 +338,16 @@ def ask_all(client: Client, numbers: Numbers) -> None:
     known = canary(0)
     dossier = client.post({"citizen": known}, "/v1/dossiers/lookup").json()["dossier_id"]
     client.post({"citizen": numbers.one()}, "/v1/dossiers/lookup")
+    revealed = client.whisper("POST", f"/v1/dossiers/{dossier}/reveal")
+    assert (known, "no-store") == (revealed.json()["citizen"], revealed.headers["cache-control"])
     one = numbers.one()
+    for text in (one, known, quote(f"of {known}"), quote(f"{known[:6]} {known[6:]}")):
+        for what in ("reveal", "history", "reads"):
+            method = "POST" if what == "reveal" else "GET"
+            client.ask(
+                method, f"/v1/dossiers/{dossier}/{what}", headers={"Purpose": "audit", "Purpose-Text": text}
+            )
+            client.ask(method, f"/v1/dossiers/{dossier}/{what}", headers={"Purpose": text})
     for address in (
         *(
             f"/v1/dossiers/{one}",

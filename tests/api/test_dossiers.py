@@ -112,3 +112,15 @@ def test_an_erased_citizen_is_not_found_but_the_history_stays(client, dossier, l
     [told] = client.get(f"/v1/events?after={last['position'] - 1}").json()["events"]
     assert (dossier, "citizen.erased.v1", "erased") == (told["dossier_id"], told["topic"], told["type"])
     assert {"occurred_at", "actor", "reason"} == set(told["data"])
+
+
+def test_a_number_is_revealed(client, dossier, ledger):
+    """To a POST alone, and for nobody to keep; of an erased citizen there is none."""
+    address = f"/v1/dossiers/{dossier}/reveal"
+    answer = client.post(address)
+    assert {"dossier_id": dossier, "citizen": CITIZEN} == answer.json()
+    assert "no-store" == answer.headers["cache-control"]
+    check_problem(client.get(address), 405, "method_not_allowed")
+    check_problem(client.post(f"/v1/dossiers/{uuid4()}/reveal"), 404, "unknown_dossier")
+    ledger.erase(UUID(dossier), reason="on request")
+    check_problem(client.post(address), 409, "erased")

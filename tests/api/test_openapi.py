@@ -87,6 +87,7 @@ def test_operations_have_names_that_programs_keep(document):
         "place_embargo",
         "read_log",
         "record_reports",
+        "reveal_number",
     } == {operation["operationId"] for _, _, operation in operations(document)}
 
 

@@ -17,6 +17,7 @@ ASKING = {
     "state": ("GET", "/v1/dossiers/{}"),
     "lookup": ("POST", "/v1/dossiers/lookup"),
     "reads": ("GET", "/v1/dossiers/{}/reads"),
+    "number": ("POST", "/v1/dossiers/{}/reveal"),
     "worklist": ("GET", "/v1/worklist"),
 }
 """Each way to be told something of a dossier, by what it is recorded as."""
