@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.access import Authenticator, TokenError, TokenExpiredError, TokenInvalidError, TokenSettings
 from ledger.access import Grant, Role
@@ -15,6 +17,14 @@ from tests.conftest import NOW
 from tests.tokens import FAULTS, HEADERS, Issuer
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = ["alg", "kid", "typ", "iss", "aud", "sub", "exp", "iat", "nbf", "ledger_rights", "staff_code", "x"]
+JSON = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
+"""What may stand in place of something good."""
 
 
 @pytest.fixture(scope="module", params=ALGORITHMS)
@@ -106,6 +116,35 @@ def test_a_faulty_header_is_refused(authenticator, issuer, name):
     with pytest.raises(TokenError) as refused:
         authenticator.authenticate(make(issuer.token("viewer:38")))
     assert code == refused.value.code
+
+
+def test_no_letter_of_a_token_can_be_another_one(authenticator, issuer):
+    """Not even those that would decode to the same bytes: what is remembered is one text."""
+    token = issuer.token("recorder:14758")
+    assert of(authenticator, token)
+    for place, letter in enumerate(token):
+        for other in {"A", "B", "_", ".", "=", "+", chr(ord(letter) ^ 1)} - {letter}:
+            with pytest.raises(TokenError):
+                of(authenticator, f"{token[:place]}{other}{token[place + 1 :]}")
+
+
+@given(
+    st.text(max_size=60),
+    st.sampled_from(["", "Bearer ", "Bearer alk_", "Bearer a.", "Bearer eyJ.eyJ.", "Bearer .."]),
+)
+def test_whatever_is_sent_is_a_token_or_one_clear_refusal(authenticator, text, before):
+    with pytest.raises(TokenError):
+        authenticator.authenticate(before + text)
+
+
+@given(header=JSON, claims=JSON)
+def test_whatever_an_issuer_signs_is_a_token_or_one_clear_refusal(authenticator, issuer, header, claims):
+    """Also where a claim is of another kind, beyond reason or half there."""
+    token = issuer.key.sign({**issuer.header(), **header}, {**issuer.claims(["viewer:38"]), **claims})
+    try:
+        of(authenticator, token)
+    except TokenError as refused:
+        assert len(str(refused)) < 400
 
 
 def test_a_remembered_token_ends_at_its_hour(authenticator, issuer, clock):

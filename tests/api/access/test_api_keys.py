@@ -56,7 +56,7 @@ def test_there_must_be_a_token(authenticator, header):
 @pytest.mark.parametrize(
     "header",
     ["{}", "Basic {}", "Bearer", "Bearer ", "Bearer  {}", "Bearer {} ", "Bearer {},{}", "Bearer\t{}", "Bearer {}\n"]
-    + ["Bearer {}=", "Bearer é{}", "Token {}", "Bearer {}" + "A" * 8_000],
+    + ["Bearer {}=", "Bearer é{}", "Bearer \ud800{}", "Token {}", "Bearer {}" + "A" * 8_000],
 )  # fmt: skip
 def test_an_odd_header_is_no_token(authenticator, key, header):
     with pytest.raises(TokenInvalidError) as refused:
