@@ -15,6 +15,7 @@ from api.access import (
     TokenRevokedError,
     TokenSettings,
     authorization_in,
+    watch,
 )
 from api.access import authenticator as authenticators
 from ledger import UnavailableError, store
@@ -109,6 +110,20 @@ def test_a_revocation_reaches_what_is_remembered_within_a_second(authenticator, 
         time.sleep(0.005)
     with pytest.raises(TokenRevokedError):
         authenticator.authenticate(header)
+
+
+def test_what_is_remembered_lasts_while_the_watch_asks(ledger, key, monkeypatch):
+    """So nobody waits for the database but who comes first."""
+    monkeypatch.setattr(watch, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "FRESH_SECONDS_MAX", 0.4)
+    header = bearer(key.token)
+    with Authenticator(ledger, TokenSettings()) as authenticator:
+        authenticator.authenticate(header)
+        for _ in range(60):
+            time.sleep(0.01)
+            assert key.key.principal == authenticator.known(header)
+    time.sleep(0.4)
+    assert None is authenticator.known(header)
 
 
 def test_without_the_watch_the_ledger_is_asked(ledger, key, open_again):
