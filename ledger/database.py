@@ -18,6 +18,13 @@ SUPPORTED_MAJORS = range(15, 19)
 CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30.0
 """How long an append waits for its turn. One takes milliseconds; whoever holds the lock for longer hangs."""
+STATEMENT_SECONDS_MAX = 60.0
+"""How long one question or append may take. They take milliseconds, but an answer that nobody waits for any more would
+keep a processor, and the connection of somebody else."""
+PATIENT_SECONDS_MAX = 3600.0
+"""The same of a projection, which writes a stretch of the log at once, and when it is rebuilt its whole table."""
+SILENCE_SECONDS_MAX = 60.0
+"""How long a transaction may be open while nobody says anything in it: it may hold what others wait for."""
 
 READS_SUFFIX = "_reads"
 """Of the schema that holds a ledger's second log."""
@@ -72,9 +79,25 @@ class Database(msgspec.Struct, frozen=True):
 
     def as_projector(self) -> str:
         """Return how projections connect: they read the log and own their tables."""
-        return self._as_role(self.projector)
+        return self._as_role(self.projector, statement_seconds_max=PATIENT_SECONDS_MAX)
 
-    def _as_role(self, role: str, options: str = "") -> str:
+    def as_patient_writer(self) -> str:
+        """Return how somebody connects who goes through the whole log in one transaction: nothing is bounded."""
+        return self._as_role(self.writer, statement_seconds_max=0, silence_seconds_max=0)
+
+    def _as_role(
+        self,
+        role: str,
+        options: str = "",
+        *,
+        statement_seconds_max: float | None = None,
+        silence_seconds_max: float | None = None,
+    ) -> str:
+        for name, seconds, default in (
+            ("statement_timeout", statement_seconds_max, STATEMENT_SECONDS_MAX),
+            ("idle_in_transaction_session_timeout", silence_seconds_max, SILENCE_SECONDS_MAX),
+        ):
+            options += f" -c {name}={round((default if seconds is None else seconds) * 1000)}"
         if self.embedded:
             return self._conninfo({"user": role}, options)
         # One login for everything elsewhere: each session gives up all rights but the role's.

@@ -153,7 +153,7 @@ class _Snapshot(NamedTuple):
 @contextmanager
 def _snapshot(ledger: Ledger) -> Iterator[_Snapshot]:
     names = sorted({table.PROJECTION for table in TABLES})
-    with connect(ledger.database.as_writer()) as connection:
+    with connect(ledger.database.as_patient_writer()) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
