@@ -8,7 +8,8 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 
 import msgspec
-from litestar.openapi.spec import OpenAPI, RequestBody, Schema
+from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 
 from api import cloud_events
 from api.bodies import ITEMS_MAX
@@ -135,6 +136,21 @@ def describe(document: OpenAPI) -> None:
     assert reports is not None
     assert isinstance(reports.request_body, RequestBody)
     reports.request_body.content.update(cloud_events.contents(ITEMS_MAX))
+    for path in document.paths.values():
+        _describe_tables(path.get)
+
+
+def _describe_tables(operation: Operation | None) -> None:
+    """Say of a route that answers in a form that is asked for that one of them is CSV."""
+    forms = [it for it in (operation and operation.parameters) or () if getattr(it, "name", "") == "format"]
+    if operation is None or not forms:
+        return
+    assert operation.responses is not None
+    answer = operation.responses["200"]
+    assert isinstance(answer, OpenAPIResponse)
+    assert answer.content is not None
+    table = Schema(type=OpenAPIType.STRING, description="A table, its first line the names of the columns.")
+    answer.content["text/csv"] = OpenAPIMediaType(schema=table)
 
 
 def _fields(struct: type) -> Iterator[tuple[str, str]]:

@@ -99,7 +99,7 @@ def wait_for(ledger: Ledger, name: str, after: int, wait_seconds: float) -> None
             raise NotCaughtUpError(
                 f"{name} has counted up to position {position}, not yet {after}; ask again in a second"
                 if after <= head
-                else f"the ledger ends at position {head}: no receipt has told {after} yet"
+                else f"the ledger ends at position {head}: no receipt has told a later one yet"
             )
         time.sleep(step)
         step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)
