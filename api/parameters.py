@@ -20,10 +20,14 @@ def public_names(handler: BaseRouteHandler) -> dict[str, str]:
 
 
 def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """Refuse a query parameter that the route does not know, or that stands twice: no typo may change a total."""
+    """Refuse a query parameter that the route does not know, or that stands twice: no typo may change a total.
+
+    Nor may a value be what no text of the ledger's is: not UTF-8, or with a NUL.
+    """
     if not request.scope["query_string"] or request.url.path.startswith("/schema"):
         return
-    asked = [name for name, _ in request.query_params.multi_items()]
+    items = list(request.query_params.multi_items())
+    asked = [name for name, _ in items]
     known = sorted(public_names(request.route_handler).values())
     for name in asked:
         if name not in known:
@@ -32,3 +36,7 @@ def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
             )
         if asked.count(name) > 1:
             raise ClientException(f"the query parameter {name} stands more than once")
+    for name, value in items:
+        # Bytes that are not UTF-8 have become the sign for that.
+        if "\0" in value or "\ufffd" in value:
+            raise ClientException(f"a parameter is malformed or out of bounds: {name}")

@@ -357,6 +357,14 @@ def test_a_query_parameter_that_stands_twice_is_refused(client, query):
     assert "stands more than once" in problem["detail"]
 
 
+@pytest.mark.parametrize("address", ["/v1/totals?unit=", "/v1/cues?actor=", "/v1/worklist?unit=38&cursor="])
+@pytest.mark.parametrize("bad", ["%00", "a%00b", "%ff", "%c0%80", "%ed%a0%80"])
+def test_a_parameter_that_is_no_text_is_refused(client, address, bad):
+    """NUL, which the database has no place for, and what is not UTF-8."""
+    problem = check_problem(client.get(address + bad), 400, "bad_request")
+    assert "a parameter is malformed or out of bounds: " in problem["detail"]
+
+
 def test_an_unknown_query_parameter_of_a_report_is_refused(client):
     """Somebody who writes atomc=true means something that would not happen."""
     check_problem(client.post("/v1/events?atomc=true", json=report()), 400, "bad_request")

@@ -107,7 +107,15 @@ def spellings(address: str) -> Iterator[str]:
 
 
 def tricks() -> list[str]:
-    found = list(PUBLIC + PRIVATE)
+    found = [
+        *PUBLIC,
+        *PRIVATE,
+        "/v1/units/%ff",
+        "/v1/units/%00",
+        "/v1/units/%ed%a0%80",
+        "/%ff",
+        "/v1/units/\xff",
+    ]
     for address in PUBLIC:
         found += [form.format(address) for form in AROUND]
         found += spellings(address)
