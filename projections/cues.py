@@ -20,8 +20,9 @@ from ledger.units import TreeOn
 from projections.cue_rules import BY_NAME, RULES, TOGETHER_SECONDS, Rule, RuleName
 from projections.hierarchies import places
 from projections.status import ask
+from projections.tables import as_array
 from projections.totals import WAIT_SECONDS, Totals, open_totals
-from projections.unit_totals import EVENTS, NAME, as_array
+from projections.unit_totals import EVENTS, NAME
 
 _QUERIES = sql.load("projections.sql", "cues.sql")
 DAYS_ASKED = 31

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from ledger.units import NOWHERE, Place, TreeOn, Unit, UnitTree, allocations
-from projections.unit_totals import as_array
+from projections.tables import as_array
 
 FIRST_DAY = date(1900, 1, 1)
 LAST_DAY = date(9999, 1, 1)
@@ -90,7 +90,7 @@ class Rows:
         shares: list[Share] = []
         open_shares: dict[UUID, tuple[date, int]] = {}
         of_parts = allocations(self._tree)
-        for first, after, on in _spans(self._tree, hierarchy):
+        for first, after, on in spans(self._tree, hierarchy):
             for leaf, place in places(on, of_parts):
                 bucket = self._bucket_of(on, place)
                 known = open_shares.get(leaf)
@@ -167,7 +167,7 @@ class Rows:
         return ordered
 
 
-def _spans(tree: UnitTree, hierarchy: Hierarchy) -> Iterator[tuple[date, date, TreeOn]]:
+def spans(tree: UnitTree, hierarchy: Hierarchy) -> Iterator[tuple[date, date, TreeOn]]:
     """Yield from when, until before when, and the tree in which something counts."""
     if isinstance(hierarchy, date):
         yield FIRST_DAY, LAST_DAY, TreeOn(tree, hierarchy)

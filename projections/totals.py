@@ -26,7 +26,8 @@ from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy,
 from projections.runner import catch_up
 from projections.small_counts import masked
 from projections.status import ask, position_of, wait_for
-from projections.unit_totals import EVENTS, MEASURES, NAME, as_array, pentad_of
+from projections.tables import as_array
+from projections.unit_totals import EVENTS, MEASURES, NAME, pentad_of
 
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 

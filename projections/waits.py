@@ -34,8 +34,7 @@ from ledger.events import (
 from ledger.store import recorded
 from ledger.units import allocation_id
 from projections.errors import PoisonEventError
-from projections.tables import Tables
-from projections.unit_totals import as_array
+from projections.tables import Tables, as_array
 
 NAME = "worklist"
 

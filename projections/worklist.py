@@ -26,8 +26,8 @@ from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.errors import PositionLostError
 from projections.overdue import TimeLimit, time_limits
 from projections.status import ask, wait_for
+from projections.tables import as_array
 from projections.totals import WAIT_SECONDS, Totals, open_totals
-from projections.unit_totals import as_array
 from projections.waits import NAME
 
 _QUERIES = sql.load("projections.sql", "worklist.sql")

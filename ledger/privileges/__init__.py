@@ -3,6 +3,16 @@
 from ledger.privileges.catalogue import read_catalogue
 from ledger.privileges.comparing import Deviation, compare
 from ledger.privileges.declared import declare
-from ledger.privileges.state import Held, RoleFacts, State, Thing
+from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
 
-__all__ = ["Deviation", "Held", "RoleFacts", "State", "Thing", "compare", "declare", "read_catalogue"]
+__all__ = [
+    "Deviation",
+    "Held",
+    "Named",
+    "RoleFacts",
+    "State",
+    "Thing",
+    "compare",
+    "declare",
+    "read_catalogue",
+]

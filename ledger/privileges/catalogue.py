@@ -6,7 +6,7 @@ from typing import Any
 from psycopg import Connection
 
 from ledger import sql
-from ledger.privileges.state import Held, RoleFacts, State, Thing, Trigger
+from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
 
 _QUERIES = sql.load("ledger.sql", "catalogue.sql")
 
@@ -25,7 +25,7 @@ def read_catalogue(connection: Connection[Any], schemas: Collection[str], roles:
     with connection.transaction():
         connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
         triggers = {
-            Trigger(Thing("table", schema, table), name): (enabled, definition)
+            Named(Thing("table", schema, table), name): (enabled, definition)
             for schema, table, name, enabled, definition in rows("triggers")
         }
         return State(
@@ -41,9 +41,14 @@ def read_catalogue(connection: Connection[Any], schemas: Collection[str], roles:
                 for schema, name, path in rows("definers")
             },
             triggers={trigger: definition for trigger, (_, definition) in triggers.items()},
+            secured={Thing("table", schema, table): how for schema, table, how in rows("secured")},
+            policies={
+                Named(Thing("table", schema, table), name): lets
+                for schema, table, name, lets in rows("policies")
+            },
             disabled=frozenset(trigger for trigger, (enabled, _) in triggers.items() if not enabled),
             rules=frozenset(
-                Trigger(Thing("table", schema, table), name) for schema, table, name in rows("rules")
+                Named(Thing("table", schema, table), name) for schema, table, name in rows("rules")
             ),
             defaults=frozenset(rows("defaults")),
             settings=frozenset(rows("settings")),

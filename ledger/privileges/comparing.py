@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 from psycopg import sql
 
-from ledger.privileges.state import Held, State, Thing, Trigger
+from ledger.privileges.state import Held, Named, State, Thing
 
 REBUILD_SUFFIX = "_rebuild"
 """Of tables that a rebuild fills, to take the place of those that are declared. Nobody but their owner may read them."""
@@ -34,6 +34,7 @@ def compare(declared: State, found: State) -> list[Deviation]:
         *_rights(declared, found),
         *_definers(declared, found),
         *_triggers(declared, found),
+        *_policies(declared, found),
         *_rest(declared, found),
     ]
 
@@ -192,6 +193,37 @@ def _triggers(declared: State, found: State) -> Iterator[Deviation]:
         yield _unknown("trigger", trigger)
 
 
+def _policies(declared: State, found: State) -> Iterator[Deviation]:
+    for table in sorted(found.owners.keys() & declared.owners.keys()):
+        is_so, should = found.secured.get(table), declared.secured.get(table)
+        if should and not is_so:
+            yield Deviation(
+                f"whoever may read the {_called(table)} sees all of its rows: row-level security is off",
+                f"ALTER TABLE {_granted(table)} ENABLE ROW LEVEL SECURITY",
+            )
+        if is_so and not should:
+            yield Deviation(
+                f"the {_called(table)} has row-level security, which is not declared",
+                f"ALTER TABLE {_granted(table)} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+            )
+        elif is_so == "FORCE":
+            yield Deviation(
+                f"row-level security of the {_called(table)} binds its owner too, who then sees nothing",
+                f"ALTER TABLE {_granted(table)} ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+            )
+    for policy, lets in sorted(declared.policies.items()):
+        if policy.table not in found.owners or found.policies.get(policy) == lets:
+            continue
+        drop = f"DROP POLICY IF EXISTS {_quoted(policy.name)} ON {_granted(policy.table)}"
+        create = lets.replace("{schema}", _quoted(policy.table.schema))
+        yield Deviation(
+            f"the policy {policy.name} of the {_called(policy.table)} is missing or lets others see other rows",
+            f"{drop}; CREATE POLICY {_quoted(policy.name)} ON {_granted(policy.table)} {create}",
+        )
+    for policy in sorted(found.policies.keys() - declared.policies.keys()):
+        yield _unknown("policy", policy)
+
+
 def _rest(declared: State, found: State) -> Iterator[Deviation]:
     for rule in sorted(found.rules - declared.rules):
         yield _unknown("rule", rule)
@@ -209,7 +241,7 @@ def _rest(declared: State, found: State) -> Iterator[Deviation]:
         )
 
 
-def _unknown(what: str, one: Trigger) -> Deviation:
+def _unknown(what: str, one: Named) -> Deviation:
     return Deviation(
         f"the {_called(one.table)} has a {what} {one.name} that the ledger does not know",
         f"DROP {what.upper()} {_quoted(one.name)} ON {_granted(one.table)}",

@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 
 import msgspec
 
 from ledger.database import Database
 from ledger.migrations import Component
-from ledger.privileges.state import Held, RoleFacts, State, Thing, Trigger
+from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
 
 DEFINERS_PATH = "pg_catalog, pg_temp"
 """The search path of a function that runs with its owner's rights: nothing that others make is on it."""
@@ -30,6 +30,8 @@ class _Thing(msgspec.Struct, forbid_unknown_fields=True):
     definer: bool = False
     columns: dict[str, dict[str, list[str]]] = {}
     """By verb and role, the columns that it may."""
+    policies: dict[str, str] = {}
+    """By name, what they let whom see."""
     SELECT: list[str] = []
     USAGE: list[str] = []
     CREATE: list[str] = []
@@ -56,7 +58,8 @@ def declare(database: Database, components: Sequence[Component]) -> State:
     owners: dict[Thing, str] = {}
     rights: set[Held] = set()
     definers: dict[Thing, str] = {}
-    triggers: dict[Trigger, str] = {}
+    policies: dict[Named, str] = {}
+    triggers: dict[Named, str] = {}
     for component in components:
         names, schema = database.roles, component.place(database).schema
         file = _read(component)
@@ -74,10 +77,12 @@ def declare(database: Database, components: Sequence[Component]) -> State:
                 for role, columns in may.items()
                 for column in columns
             }
+            for name, lets in of.policies.items():
+                policies[Named(thing, name)] = _with_roles(lets, names)
         for name, does in file.triggers.items():
             table = _TABLE_OF_TRIGGER(does)
             assert table, name
-            triggers[Trigger(Thing("table", schema, table[1]), name)] = does
+            triggers[Named(Thing("table", schema, table[1]), name)] = does
     return State(
         roles=roles,
         members=members,
@@ -85,7 +90,15 @@ def declare(database: Database, components: Sequence[Component]) -> State:
         rights=frozenset(rights),
         definers=definers,
         triggers=triggers,
+        secured={policy.table: "ENABLE" for policy in policies},
+        policies=policies,
     )
+
+
+def _with_roles(text: str, names: Mapping[str, str]) -> str:
+    for role, name in names.items():
+        text = text.replace(f"{{{role}}}", name)
+    return text
 
 
 def _read(component: Component) -> _File:

@@ -36,7 +36,9 @@ class RoleFacts(NamedTuple):
     """SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS."""
 
 
-class Trigger(NamedTuple):
+class Named(NamedTuple):
+    """A trigger, a rule or a policy of a table."""
+
     table: Thing
     name: str
 
@@ -51,10 +53,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     rights: frozenset[Held]
     definers: Mapping[Thing, str]
     """Functions that run with their owner's rights, and the search path that they set: empty where they set none."""
-    triggers: Mapping[Trigger, str]
+    triggers: Mapping[Named, str]
     """What each does, as PostgreSQL tells it after its name, but with ``{schema}`` for the schema."""
-    disabled: frozenset[Trigger] = frozenset()
-    rules: frozenset[Trigger] = frozenset()
+    secured: Mapping[Thing, str]
+    """Tables with row-level security: ENABLE, or FORCE where it binds the owner too."""
+    policies: Mapping[Named, str]
+    """What each lets whom see, in the words of CREATE POLICY, and as PostgreSQL tells it."""
+    disabled: frozenset[Named] = frozenset()
+    rules: frozenset[Named] = frozenset()
     defaults: frozenset[tuple[str, str, str, str]] = frozenset()
     """What is granted of whatever will be made: by whom, in which schema, of what, to whom."""
     settings: frozenset[tuple[str, str, str]] = frozenset()

@@ -176,3 +176,20 @@ JOIN pg_roles ON pg_roles.oid = setrole,
 WHERE rolname = ANY(%(roles)s)
   AND (setdatabase = 0 OR setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
   AND split_part(setting, '=', 1) IN ('search_path', 'session_replication_role', 'role', 'row_security');
+
+-- secured --
+-- Which rows of a table are seen is said by policies; the owner is bound by them only where that is forced.
+SELECT nspname::text, relname::text, CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'ENABLE' END
+FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = ANY(%(schemas)s)
+  AND (relrowsecurity OR relforcerowsecurity);
+
+-- policies --
+SELECT schemaname::text, tablename::text, policyname::text,
+       CASE permissive WHEN 'PERMISSIVE' THEN '' ELSE 'AS RESTRICTIVE ' END
+       || 'FOR ' || cmd || ' TO ' || array_to_string(roles, ', ')
+       || coalesce(' USING (' || replace(qual, ' ' || quote_ident(schemaname) || '.', ' {schema}.') || ')', '')
+       || coalesce(' WITH CHECK (' || replace(with_check, ' ' || quote_ident(schemaname) || '.', ' {schema}.') || ')', '')
+FROM pg_policies
+WHERE schemaname = ANY(%(schemas)s);

@@ -123,6 +123,31 @@ BEGIN
     LOOP
         EXECUTE statement;
     END LOOP;
+    -- And which rows of them.
+    FOR statement IN
+        SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', '{new}')
+        FROM pg_class
+        WHERE oid = '{live}'::regclass
+          AND relrowsecurity
+        UNION ALL
+        SELECT format(
+            'CREATE POLICY %I ON %s AS %s FOR %s TO %s %s %s',
+            polname,
+            '{new}',
+            CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+            CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+            (
+                SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ')
+                FROM unnest(polroles) AS r (role)
+            ),
+            'USING (' || pg_get_expr(polqual, polrelid) || ')',
+            'WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')'
+        )
+        FROM pg_policy
+        WHERE polrelid = '{live}'::regclass
+    LOOP
+        EXECUTE statement;
+    END LOOP;
 END
 $$;
 DROP TABLE {live};

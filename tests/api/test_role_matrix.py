@@ -96,9 +96,10 @@ class Matrix:
 
 
 def guards(state: State) -> set:
-    """What no privilege says: which triggers fire, on what; and the search paths of functions with their owner's rights."""
+    """What no privilege says: which triggers fire, on what; the search paths of functions with their owner's rights; policies."""
     firing = {(one, does) for one, does in state.triggers.items() if one not in state.disabled}
-    return firing | set(state.definers.items()) | {(rule, "") for rule in state.rules}
+    seen = {*state.secured.items(), *state.policies.items()}
+    return firing | seen | {*state.definers.items()} | {(rule, "") for rule in state.rules}
 
 
 def expected(declared: State, cell: Cell) -> bool:
@@ -298,6 +299,31 @@ DAMAGE = [
     (
         "ALTER FUNCTION ledger.claim_key(bytea) SECURITY INVOKER",
         "claim_key(bytea) does not run with its owner's rights",
+    ),
+    (
+        "ALTER TABLE ledger.worklist DISABLE ROW LEVEL SECURITY",
+        "sees all of its rows: row-level security is off",
+    ),
+    ("ALTER TABLE ledger.worklist FORCE ROW LEVEL SECURITY", "table ledger.worklist binds its owner too"),
+    (
+        "ALTER TABLE ledger.events ENABLE ROW LEVEL SECURITY",
+        "the table ledger.events has row-level security, which",
+    ),
+    (
+        "ALTER POLICY readers ON ledger.worklist USING (true)",
+        "the policy readers of the table ledger.worklist is",
+    ),
+    (
+        "ALTER POLICY application ON ledger.worklist TO PUBLIC",
+        "the policy application of the table ledger.worklist is",
+    ),
+    (
+        "DROP POLICY application ON ledger.worklist",
+        "the policy application of the table ledger.worklist is missing",
+    ),
+    (
+        "CREATE POLICY mine ON ledger.worklist USING (true)",
+        "ledger.worklist has a policy mine that the ledger does not",
     ),
     ("GRANT ledger_owner TO ledger_writer", "ledger_writer is a member of ledger_owner"),
     (f"GRANT ledger_owner TO {STRANGER}", f"{STRANGER} is a member of ledger_owner"),
