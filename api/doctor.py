@@ -140,8 +140,7 @@ def _read_settings(connection: Connection[Any], facts: dict[str, Any], problems:
 
 def _read_privileges(connection: Connection[Any], database: Database, problems: list[str]) -> None:
     declared = declare(database, (*LOGS, *COMPONENTS))
-    found = read_catalogue(connection, (database.schema, database.reads.schema), declared.roles)
-    problems.extend(map(str, compare(declared, found)))
+    problems.extend(map(str, compare(declared, read_catalogue(connection, declared))))
 
 
 def _read_key(

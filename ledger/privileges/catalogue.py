@@ -1,6 +1,5 @@
 """Who may do what, by the database's catalogue."""
 
-from collections.abc import Collection
 from typing import Any
 
 from psycopg import Connection
@@ -11,13 +10,14 @@ from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
 _QUERIES = sql.load("ledger.sql", "catalogue.sql")
 
 
-def read_catalogue(connection: Connection[Any], schemas: Collection[str], roles: Collection[str]) -> State:
-    """Return what there is in these schemas, and what is said of these roles anywhere.
+def read_catalogue(connection: Connection[Any], declared: State) -> State:
+    """Return what there is in the schemas that are declared, and what is said of the roles that are, anywhere.
 
     Everybody may read the catalogue. The search path is pg_catalog while this lasts: the schemas may hold
     functions that somebody planted, which are not to run with the rights of whoever asks.
     """
-    asked = {"schemas": list(schemas), "roles": list(roles)}
+    schemas = [thing.schema for thing in declared.owners if thing.kind == "schema"]
+    asked = {"schemas": schemas, "roles": [*declared.roles]}
 
     def rows(query: str) -> list[Any]:
         return connection.execute(_QUERIES[query], asked).fetchall()

@@ -76,7 +76,7 @@ def test_the_whole_way_of_a_report(postgresql, tmp_path):
     assert [] == migrate_ledger(database, key_path, COMPONENTS)
     declared = declare(database, COMPONENTS)
     with connect(url) as connection:
-        assert [] == compare(declared, read_catalogue(connection, [database.schema], declared.roles))
+        assert [] == compare(declared, read_catalogue(connection, declared))
     campaign = write(simulate(Campaign(dossiers=100, seed=1)), tmp_path / "made-up.csv")
     length = UNITS + 3 + campaign.rows
 

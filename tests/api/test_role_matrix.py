@@ -83,7 +83,7 @@ class Matrix:
             ]
             columns = list(map(list, zip(*self.cells, strict=True)))
             may = [may for (may,) in connection.execute(ASKED, columns).fetchall()]
-            found = read_catalogue(connection, schemas, asked["roles"])
+            found = read_catalogue(connection, self.declared)
         self.found = dict(zip(self.cells, may, strict=True))
         self.guards = (guards(self.declared), guards(found))
         self.deviations = compare(self.declared, found)

@@ -360,9 +360,7 @@ def test_a_database_of_the_first_migrations_is_upgraded(fresh, monkeypatch):
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(fresh.roles[role])))
         assert [] != migrate(fresh, COMPONENTS)
         declared = declare(fresh, COMPONENTS)
-        assert [] == compare(
-            declared, read_catalogue(connection, [fresh.schema, fresh.reads.schema], declared.roles)
-        )
+        assert [] == compare(declared, read_catalogue(connection, declared))
 
 
 def test_a_login_of_the_application(login, fresh, key_file):

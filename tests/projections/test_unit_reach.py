@@ -210,7 +210,7 @@ def test_a_rebuild_keeps_who_sees_what(place, ledger, let):
     rebuild(place)
     declared = declare(place, COMPONENTS)
     with connect(place.as_operator()) as connection:
-        assert [] == compare(declared, read_catalogue(connection, [place.schema], declared.roles))
+        assert [] == compare(declared, read_catalogue(connection, declared))
     assert before == seen(place)
 
 
