@@ -23,7 +23,7 @@ from ledger.application import migrate_ledger
 from ledger.database import SUPPORTED_MAJORS, Database
 from ledger.embedded import EmbeddedPostgres
 from ledger.importing import import_file
-from ledger.migrations import LOG, connect, migrate, migrations_of
+from ledger.migrations import LOGS, connect, migrate, migrations_of
 from ledger.privileges import compare, declare, read_catalogue
 from projections import TotalsQuery, catch_up, open_totals, rebuild
 from tests.conftest import COMPONENTS, FAST, Server, check_ledger, temporary_home
@@ -125,7 +125,8 @@ def test_databases_are_set_up_at_once(postgresql):
         together.wait()
         return migrate(Database(url, schema))
 
+    made = [f"{log.name} {migration.name}" for log in LOGS for migration in migrations_of(log)]
     with ThreadPoolExecutor(len(urls)) as pool:
         for schema in ("new", "there"):
             applied = list(pool.map(set_up, urls, [schema] * len(urls)))
-            assert [[f"log {migration.name}" for migration in migrations_of(LOG)]] * len(urls) == applied
+            assert [made] * len(urls) == applied

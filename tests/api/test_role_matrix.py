@@ -154,6 +154,10 @@ DANGEROUS = {
     "take events away": "DELETE FROM {s}.events",
     "empty the log": "TRUNCATE {s}.events",
     "forge events": "INSERT INTO {s}.events SELECT * FROM {s}.events",
+    "change looks": "UPDATE {s}_reads.events SET state = ''",
+    "take looks away": "DELETE FROM {s}_reads.events",
+    "empty the looks": "TRUNCATE {s}_reads.events",
+    "silence the looks": "ALTER TABLE {s}_reads.events DISABLE TRIGGER ALL",
     "turn the head back": "UPDATE {s}.head SET size = 0",
     "exchange the key": "DELETE FROM {s}.key_check",
     "forget a migration": "DELETE FROM {s}.migrations",
@@ -184,7 +188,16 @@ OWNS = {
     "writer": {"see numbers"},
 }
 """What a role may, because it owns it; the writer looks citizens up. Triggers then stop the owner's hand."""
-STOPPED = {"grant itself", "change events", "take events away", "empty the log", "exchange the key"}
+STOPPED = {
+    "change looks",
+    "take looks away",
+    "empty the looks",
+    "grant itself",
+    "change events",
+    "take events away",
+    "empty the log",
+    "exchange the key",
+}
 
 
 @contextmanager

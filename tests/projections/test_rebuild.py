@@ -149,7 +149,7 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
         for reader in readers:
             reader.join()
 
-    assert (len(reports), True) == (length, rebuilds > 2)
+    assert (len(reports), True) == (length, rebuilds > 1)
     check_all(database, length=length)
     rows = by_hand.rows_of(database)
     collected = waiting = 0

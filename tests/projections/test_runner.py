@@ -480,6 +480,7 @@ def test_lost_position(ledger, totals, operator, caplog):
         position = ledger.record(report(2)).position
         assert 2 == totals.read(TotalsQuery(), after=position, wait_seconds=20).sum["collected"]
         assert [None] == [told.error for told in status(ledger)]
+        wait_until(lambda: caught_up(ledger))
     check_all(ledger.database, length=2)
 
 
