@@ -189,6 +189,9 @@ def _crash_a_worker(parent: int, client: httpx.Client) -> None:
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     [worker] = [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
+    [core] = [one for one in Path(f"/proc/{worker}/limits").read_text().splitlines() if "core file" in one]
+    assert "0" == core.split()[4], core
+
     def file() -> Iterator[bytes]:
         yield ",".join(COLUMNS).encode() + b"\n"
         for _ in range(50):

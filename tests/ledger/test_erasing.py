@@ -329,3 +329,29 @@ def test_counts_stay(ledger):
     assert 5 == after.sum["awaiting_activation"]
     told = reconcile(ledger)
     assert (None, ledger.head().position) == (told.difference, told.position)
+
+
+def test_no_sample_remains_in_the_statistics(ledger, operator):
+    """PostgreSQL would keep some of a hundred thousand rows there, whoever is erased."""
+    ledger.record_many([collect(citizen=citizen(number)) for number in range(50)])
+    operator.execute("ANALYZE citizens")
+    sampled = operator.execute("SELECT attname FROM pg_stats WHERE tablename = 'citizens'").fetchall()
+    assert [("dossier_id",)] == sampled
+
+
+def test_a_log_that_goes_on_after_an_erasure_is_told(ledger, operator):
+    """Nobody but somebody who changes tables by hand can write one: reconcile names the position."""
+    receipt = ledger.record(collect())
+    erased = ledger.erase(receipt.dossier_id, reason=WHY)
+    [state] = operator.execute(
+        "SELECT state FROM events WHERE notification_id = %s", [receipt.position]
+    ).fetchone()
+    operator.execute(
+        "SELECT append(ARRAY[%s]::uuid[], ARRAY[3]::bigint[], ARRAY['dossier.collected.v1'], ARRAY[%s]::bytea[], "
+        "ARRAY[]::bytea[], ARRAY[]::uuid[], ARRAY[]::bytea[], ARRAY[]::bytea[], NULL)",
+        [receipt.dossier_id, state],
+    )
+    Totals(ledger).catch_up()
+    told = reconcile(ledger)
+    assert told.difference is not None
+    assert (erased.position + 1, True) == (told.difference.position, "erased" in str(told.difference))
