@@ -180,7 +180,7 @@ class FrozenReportController(Controller):
             _log.error("%s", error)
             raise
         tag = f'"{found.frozen.report.sha256}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in request.headers.get("if-none-match", "").replace(",", " ").split():
             return Response(b"", status_code=304, headers=headers)
         return Response(found.document, media_type="application/json", headers=headers)

@@ -84,3 +84,11 @@ def test_no_registry_and_no_machine_is_named():
         ["git", "grep", "-nIE", hosts, "--", "."], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "" == found.stdout
+
+
+def test_tests_that_the_security_page_names_are_there():
+    """What is promised there is tested where it says."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", page))
+    assert len(named) > 20
+    assert [] == [name for name in sorted(named) if not (ROOT / name).exists()]

@@ -290,7 +290,14 @@ def test_a_lookup_declared_as_something_else_is_refused(client):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PATCH", "/v1/events"), ("PUT", "/v1/events"), ("DELETE", "/v1/events"), ("POST", "/v1/totals")]
+    [
+        ("PATCH", "/v1/events"),
+        ("TRACE", "/v1/events"),
+        ("CONNECT", "/v1/events"),
+        ("PUT", "/v1/events"),
+        ("DELETE", "/v1/events"),
+        ("POST", "/v1/totals"),
+    ]
     + [("DELETE", "/v1/units"), ("GET", "/v1/dossiers/lookup"), ("POST", "/"), ("PATCH", "/health/ready")],
 )
 def test_a_wrong_method_is_refused(client, method, path):
