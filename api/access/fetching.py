@@ -48,11 +48,10 @@ def fetch(url: str) -> bytes:
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=FETCH_SECONDS_MAX)
     # The time-out is of each single wait: a server that sends a byte a second would never be given up.
-    late = threading.Event()
     deadline = None
     try:
         connection.connect()
-        deadline = threading.Timer(FETCH_SECONDS_MAX, _break, [connection.sock, late])
+        deadline = threading.Timer(FETCH_SECONDS_MAX, _break, [connection.sock])
         deadline.daemon = True
         deadline.start()
         connection.request("GET", parts.path or "/", headers={"Accept": "application/json"})
@@ -68,13 +67,12 @@ def fetch(url: str) -> bytes:
         connection.close()
     if len(data) > DOCUMENT_BYTES_MAX:
         raise FetchError(f"{url} is longer than {DOCUMENT_BYTES_MAX:,} bytes")
-    if late.is_set() or response.length:
+    if response.length:
         raise FetchError(f"{url} did not come whole, or not in time")
     return data
 
 
-def _break(sock: socket.socket, late: threading.Event) -> None:
-    late.set()
+def _break(sock: socket.socket) -> None:
     # It may be closed at this moment.
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

@@ -4,13 +4,14 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from api.access import Authenticator, TokenInvalidError, TokenSettings, fetching, issuer_keys
 from api.access.errors import IssuerUnavailableError
@@ -21,7 +22,7 @@ from ledger.errors import KeyFileInvalidError
 from tests.api.conftest import wait_until
 from tests.tokens import AUDIENCE, Issuer, SigningKey
 
-Answer = tuple[int, dict[str, str], bytes]
+Answer = tuple[int, Mapping[str, str], bytes]
 
 
 class Province(ThreadingHTTPServer):
@@ -66,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, headers, body = self.server.answer(self.path)
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if "X-Drip" not in headers:
@@ -242,43 +243,33 @@ def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(authenticator, provinc
     assert all(wait < 2 for wait in long)
 
 
-BAD: dict[str, Callable[[Province], dict[str, Answer]]] = {
-    "discovery is not there": lambda _: {issuer_keys.DISCOVERY: (404, {}, b"{}")},
-    "discovery is moved": lambda it: {issuer_keys.DISCOVERY: (302, {"Location": it.url + "/keys"}, b"")},
-    "discovery is no JSON": lambda _: {issuer_keys.DISCOVERY: (200, {}, b"\xff")},
-    "discovery of another issuer": lambda it: {
-        issuer_keys.DISCOVERY: (
-            200,
-            {},
-            json.dumps({"issuer": it.url + "/", "jwks_uri": it.url + "/keys"}).encode(),
-        )
-    },
-    "keys elsewhere without TLS": lambda it: {
-        issuer_keys.DISCOVERY: (
-            200,
-            {},
-            json.dumps({"issuer": it.url, "jwks_uri": "http://issuer.test/keys"}).encode(),
-        )
-    },
-    "keys in a file": lambda it: {
-        issuer_keys.DISCOVERY: (
-            200,
-            {},
-            json.dumps({"issuer": it.url, "jwks_uri": "file:///etc/passwd"}).encode(),
-        )
-    },
-    "keys are moved": lambda it: {"/keys": (301, {"Location": it.url + "/others"}, b"")},
-    "keys are too long": lambda it: {
-        "/keys": (200, {}, json.dumps({"keys": [it.issuer.key.jwk], "x": "x" * 100_000}).encode())
-    },
-    "keys come byte by byte": lambda it: {
-        "/keys": (200, {"X-Drip": "1"}, json.dumps({"keys": [it.issuer.key.jwk]}).encode())
-    },
-    "keys are cut": lambda it: {
-        "/keys": (200, {"Content-Length": "9999"}, json.dumps({"keys": [it.issuer.key.jwk]}).encode())
-    },
-    "no keys": lambda _: {"/keys": (200, {}, b'{"keys": []}')},
-    "nested beyond reason": lambda _: {"/keys": (200, {}, b'{"keys": [' + b"[" * 50_000)},
+def document(province: Province, **changes: str) -> Answer:
+    return (
+        200,
+        {},
+        json.dumps({"issuer": province.url, "jwks_uri": province.url + "/keys"} | changes).encode(),
+    )
+
+
+def keys(province: Province, status: int = 200, headers: Mapping[str, str] = {}, **more: str) -> Answer:
+    return status, headers, json.dumps({"keys": [province.issuer.key.jwk], **more}).encode()
+
+
+PATH = issuer_keys.DISCOVERY
+BAD: dict[str, tuple[str, Callable[[Province], dict[str, Answer]]]] = {
+    "discovery is not there": ("answered 404", lambda it: {PATH: (404, {}, document(it)[2])}),
+    "discovery is moved": ("answered 302", lambda it: {PATH: (302, {"Location": it.url + "/others"}, b"")}),
+    "discovery is no JSON": ("is no discovery document", lambda _: {PATH: (200, {}, b"\xff")}),
+    "discovery of another": ("another issuer", lambda it: {PATH: document(it, issuer=it.url + "/")}),
+    "keys without TLS": ("begin with https", lambda it: {PATH: document(it, jwks_uri="http://a.test/keys")}),
+    "keys in a file": ("begin with https", lambda it: {PATH: document(it, jwks_uri="file:///etc/passwd")}),
+    "keys are moved": ("answered 301", lambda it: {"/keys": (301, {"Location": it.url + "/others"}, b"")}),
+    "keys with an error": ("answered 500", lambda it: {"/keys": keys(it, 500)}),
+    "keys are too long": ("longer than 100,000 bytes", lambda it: {"/keys": keys(it, x="x" * 100_000)}),
+    "keys come byte by byte": ("or not in time", lambda it: {"/keys": keys(it, 200, {"X-Drip": "1"})}),
+    "keys are cut": ("did not come whole", lambda it: {"/keys": keys(it, 200, {"Content-Length": "9999"})}),
+    "no keys": ("no public key", lambda _: {"/keys": (200, {}, b'{"keys": []}')}),
+    "nested beyond reason": ("no set of keys", lambda _: {"/keys": (200, {}, b'{"keys": [' + b"[" * 50_000)}),
 }
 
 
@@ -286,7 +277,8 @@ BAD: dict[str, Callable[[Province], dict[str, Answer]]] = {
 def test_without_the_issuers_keys_no_token_is_taken(ledger, province, caplog, name):
     """It is not the token's fault, so it is no 401; and the log says what is wrong."""
     caplog.set_level(logging.WARNING)
-    province.answers.update(BAD[name](province))
+    why, answers = BAD[name]
+    province.answers.update(answers(province))
     authenticator = Authenticator(ledger, TokenSettings(issuer=province.url, audience=AUDIENCE))
     token = province.issuer.token("viewer:38")
     began = time.monotonic()
@@ -294,6 +286,7 @@ def test_without_the_issuers_keys_no_token_is_taken(ledger, province, caplog, na
         of(authenticator, token)
     assert time.monotonic() - began < 1.5
     assert "the keys of the tokens' issuer cannot be renewed" in caplog.text
+    assert why in caplog.text
     assert token[40:80] not in caplog.text
     assert "/others" not in province.asked
 
@@ -313,6 +306,16 @@ def test_a_file_of_keys_is_read_again(ledger, tmp_path):
 KEY = SigningKey("ES256", "good")
 
 
+def rsa_jwk(bits: int) -> dict:
+    """Return a public key of so many bits, to which nobody has the private one."""
+    number = RSAPublicNumbers(65537, (1 << bits - 1) | 1)
+    return (
+        {"crv": None}
+        | RSAAlgorithm.to_jwk(number.public_key(), as_dict=True)
+        | {"kid": "rsa", "alg": "RS256"}
+    )
+
+
 @pytest.mark.parametrize(
     "jwk",
     [
@@ -324,11 +327,12 @@ KEY = SigningKey("ES256", "good")
         {"alg": "HS256"},
         {"crv": "P-384"},
         {"crv": ["P-256"]},
-        {"d": "AAAA"},
+        ECAlgorithm.to_jwk(KEY.private, as_dict=True),
         {"x": "AAAA"},
         {"kty": "oct", "k": "c2VjcmV0"},
         {"kty": "OKP", "crv": "Ed448"},
-        SigningKey("RS256", "r", rsa.generate_private_key(65537, 1024)).jwk,
+        rsa_jwk(2047),
+        rsa_jwk(4097),
     ],
 )
 def test_a_key_that_tokens_may_not_be_signed_with_is_left_out(jwk):
@@ -336,6 +340,11 @@ def test_a_key_that_tokens_may_not_be_signed_with_is_left_out(jwk):
     with pytest.raises(JwksInvalidError):
         read_jwks(json.dumps({"keys": [bad]}).encode())
     assert ["other"] == [*read_jwks(json.dumps({"keys": [bad, {**KEY.jwk, "kid": "other"}]}).encode())]
+
+
+def test_a_key_of_usual_length_is_kept():
+    jwk = {name: value for name, value in rsa_jwk(2048).items() if value is not None}
+    assert ["rsa"] == [*read_jwks(json.dumps({"keys": [jwk]}).encode())]
 
 
 def test_a_set_of_keys_is_bounded():
