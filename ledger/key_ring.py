@@ -42,7 +42,7 @@ class KeyMade(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         # The default would print the text.
-        return f"KeyMade({self.key!r})"
+        return f"KeyMade({self.key.id!r})"
 
 
 def parts_of(token: str) -> tuple[str, bytes] | None:

@@ -28,9 +28,6 @@ class Key(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
     """When its revocation was recorded, UTC."""
 
-    def __repr__(self) -> str:
-        return f"Key({self.id!r})"
-
     @property
     def principal(self) -> Principal:
         """Whoever holds the key. It reports for others, whom its reports name."""
