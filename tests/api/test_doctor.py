@@ -40,6 +40,14 @@ def test_a_sound_ledger_has_no_problems(database, key_file, ledger, problems):
             "the head says 586 events, the log ends at 585",
         ),
         (
+            "SET session_replication_role = replica; UPDATE ledger_reads.head SET size = 3",
+            "the head of the looks says 3, their log ends at 0",
+        ),
+        (
+            "REVOKE EXECUTE ON FUNCTION ledger_reads.record_reads FROM ledger_reads_writer",
+            "ledger_reads_writer may not EXECUTE on the function ledger_reads.record_reads",
+        ),
+        (
             "SET session_replication_role = replica; "
             "UPDATE head SET recorded_at = clock_timestamp() + interval '50 seconds'",
             "s behind the last recorded event; set the clock",
