@@ -327,4 +327,5 @@ def replay(dossier: Dossier, events: Iterable[AnyDossierEvent]) -> Dossier:
 def dossier_of(dossier_id: UUID, entries: Iterable[Recorded]) -> Dossier:
     """Return a dossier from all entries of its stream."""
     reported, erasures = dossier_events(entries)
-    return msgspec.structs.replace(replay(Dossier(dossier_id), reported), erasures=len(erasures))
+    dossier = replay(Dossier(dossier_id), reported)
+    return msgspec.structs.replace(dossier, erasures=len(erasures)) if erasures else dossier

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from ledger import sql
-from ledger.database import Database
-from ledger.errors import ErasedError
+from ledger.database import LOCK_SECONDS_MAX, Database
+from ledger.errors import ContentionError, ErasedError
 from ledger.events import CitizenErased
 from ledger.owner import as_owner
 from ledger.store import encode
@@ -36,10 +36,11 @@ def erase(database: Database, dossier_id: UUID, version: int, event: CitizenEras
 
     Raises:
         ErasedError: The dossier has no citizen any more; nothing was done.
-        UnavailableError: The database cannot be reached, or the login is no operator's.
+        UnavailableError: The database cannot be reached, the login is no operator's, or somebody holds the log's lock.
     """
     with as_owner(database) as connection:
         schema = Identifier(database.schema)
+        connection.execute(SQL("SET lock_timeout = {}").format(Literal(round(LOCK_SECONDS_MAX * 1000))))
         try:
             # One autocommitted statement: a transaction held open around it would block every writer.
             [[position, recorded_at]] = connection.execute(
@@ -48,12 +49,15 @@ def erase(database: Database, dossier_id: UUID, version: int, event: CitizenEras
             ).fetchall()
         except psycopg.errors.UniqueViolation:
             return None
+        except psycopg.errors.LockNotAvailable:
+            raise ContentionError(
+                f"another session has held the log's lock for {LOCK_SECONDS_MAX:g} s; nothing was recorded"
+            ) from None
         except psycopg.Error as error:
             if error.sqlstate != NO_CITIZEN:
                 raise
             raise ErasedError(f"dossier {dossier_id} is nobody's: its citizen was erased before") from None
         try:
-            connection.execute("SET lock_timeout = '5s'")
             connection.execute(SQL(_QUERIES["vacuum"]).format(schema=schema))
         except psycopg.errors.OperationalError:
             # It is recorded, and that is what is told; autovacuum clears the row away in its time.

@@ -154,6 +154,7 @@ class Client:
 @contextmanager
 def serving(place: Place) -> Iterator[Client]:
     """Serve the home; workers and the parent log to files, with a line for each request."""
+    token = json.loads(place.run("token", "create", "--role", "operator", "--format", "json"))["token"]
     (place.home / "logs").mkdir(exist_ok=True)
     port = free_port()
     with (
@@ -168,7 +169,11 @@ def serving(place: Place) -> Iterator[Client]:
             env=place.environment(),
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, headers=LOOKING) as client:
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{port}",
+                timeout=30,
+                headers=LOOKING | {"Authorization": f"Bearer {token}"},
+            ) as client:
                 wait_until(lambda: _answers(client), 30)
                 yield Client(place, client)
                 _crash_a_worker(process.pid, client)

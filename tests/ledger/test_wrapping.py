@@ -32,7 +32,7 @@ from tests.ledger.reports import CITIZEN, citizen, collect
 
 PEOPLE = 50
 ID = UUID(int=1)
-KILLS = 6
+KILLS = int(os.environ.get("LEDGER_TEST_KILLS", "6"))
 
 
 @pytest.fixture
