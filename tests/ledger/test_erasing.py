@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from ledger import Ledger, Policy, Receipt
+from ledger.access import Grant, Principal, Role
 from ledger.database import Database
 from ledger.errors import (
     CitizenUnknownError,
@@ -23,7 +24,18 @@ from ledger.errors import (
 from ledger.events import CitizenErased
 from projections import Totals, TotalsQuery, reconcile
 from tests.conftest import check_ledger
-from tests.ledger.reports import CITIZEN, activate, approve, citizen, collect, confirm, void
+from tests.ledger.reports import (
+    CITIZEN,
+    MONDAY,
+    UNIT,
+    activate,
+    approve,
+    citizen,
+    collect,
+    confirm,
+    reassign,
+    void,
+)
 
 WHY = "at the holder's request"
 
@@ -236,9 +248,12 @@ def test_a_row_that_a_backup_brought_back(ledger, operator):
     ledger.erase(receipt.dossier_id, reason=WHY)
     operator.execute("INSERT INTO citizens (lookup, dossier_id, sealed, key) VALUES (%s, %s, %s, %s)", row)
     ledger.policy = Policy(four_eyes=True)
-    for command in (approve(), collect(key="c2"), void(corrects=1), confirm(corrects=1)):
-        [refused] = ledger.record_many([command])
-        assert "erased" == refused.code
+    unit_id = ledger.tree().resolve(UNIT, MONDAY.date()).id
+    there = Principal("c", "person", tuple(Grant(role, unit_id) for role in (Role.CORRECTOR, Role.APPROVER)))
+    for command in (approve(), void(corrects=1), confirm(corrects=1), reassign(corrects=2, unit=UNIT)):
+        for by in (None, there):
+            [refused] = ledger.record_many([command], by=by)
+            assert "erased" == refused.code
     again = ledger.erase(receipt.dossier_id, reason=WHY)
     assert 3 == ledger.dossier(receipt.dossier_id).version
     assert [] == rows(operator)
