@@ -15,7 +15,7 @@ from ledger.wrapping import wrapped_with
 from projections import COMPONENTS, NAMES
 from projections.errors import PositionLostError
 
-_TABLES = ("head", "events", "citizens", "key_check", "projections")
+_TABLES = ("head", "events", "citizens", "key_check", "projections", "unit_readers")
 Names = dict[str, sql.Composable]
 """What stands for the ledger's tables in a query, and for its schema as a text."""
 
@@ -117,6 +117,16 @@ def _read_projections(
             "SELECT name, position, error, size - position FROM {projections}, {head} ORDER BY name"
         ).format(**names)
     ).fetchall()
+    gone = connection.execute(
+        sql.SQL(
+            "SELECT DISTINCT reader FROM {unit_readers} WHERE reader NOT IN (SELECT rolname FROM pg_roles) ORDER BY 1"
+        ).format(**names)
+    ).fetchall()
+    for (reader,) in gone:
+        problems.append(
+            f"unit_readers names {reader}, a role that is gone: one made anew by that name would see its units; "
+            "delete its rows there"
+        )
     lost = {*NAMES} - {name for name, *_ in rows}
     problems.extend(str(PositionLostError(name)) for name in sorted(lost))
     for name, position, error, lag in rows:

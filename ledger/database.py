@@ -93,11 +93,14 @@ class Database(msgspec.Struct, frozen=True):
         statement_seconds_max: float | None = None,
         silence_seconds_max: float | None = None,
     ) -> str:
+        given = str(conninfo_to_dict(self.conninfo).get("options") or "")
         for name, seconds, default in (
             ("statement_timeout", statement_seconds_max, STATEMENT_SECONDS_MAX),
             ("idle_in_transaction_session_timeout", silence_seconds_max, SILENCE_SECONDS_MAX),
         ):
-            options += f" -c {name}={round((default if seconds is None else seconds) * 1000)}"
+            # A limit that the operator put into the URL stays; not where everything is gone through.
+            if seconds is not None or name not in given:
+                options += f" -c {name}={round((default if seconds is None else seconds) * 1000)}"
         if self.embedded:
             return self._conninfo({"user": role}, options)
         # One login for everything elsewhere: each session gives up all rights but the role's.

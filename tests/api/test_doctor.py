@@ -64,6 +64,10 @@ def test_a_sound_ledger_has_no_problems(database, key_file, ledger, problems):
             "DELETE FROM projections WHERE name = 'worklist'",
             "worklist has lost its position; run ledger rebuild",
         ),
+        (
+            "INSERT INTO unit_readers VALUES ('somebody_who_left', '00000000-0000-8000-8000-000000000000')",
+            "unit_readers names somebody_who_left, a role that is gone",
+        ),
         ("ALTER TABLE events DISABLE TRIGGER events_are_immutable", "of the table ledger.events is disabled"),
         ("GRANT DELETE ON events TO ledger_writer", "ledger_writer may DELETE on the table ledger.events"),
     ],

@@ -18,6 +18,7 @@ from psycopg import Connection
 
 from ledger import Collect, Ledger
 from ledger.migrations import connect
+from ledger.unit_events import UNITS_STREAM
 from projections import (
     NAMES,
     PositionLostError,
@@ -589,6 +590,18 @@ def test_poison_first_and_last(ledger, poison, operator):
 
     assert position + 1 == catch_up(ledger.database)
     check_all(ledger.database, length=3)
+
+
+def test_a_unit_event_that_is_broken(ledger, database):
+    """It stops the counts at its own position, though the tree is read ahead of them."""
+    ledger.record(report(1))
+    row = StoredEvent(
+        originator_id=UNITS_STREAM, originator_version=UNITS + 1, topic="unit.opened.v1", state=b"{"
+    )
+    [position] = ledger.recorder.insert_events([row])
+    with pytest.raises(ProjectionStoppedError, match=f"stopped at position {position}: "):
+        catch_up(database)
+    assert position - 1 == status(ledger)[0].position
 
 
 def test_unreadable_for_this_program_only(ledger, database, monkeypatch):

@@ -190,6 +190,25 @@ def test_a_member_sees_what_its_group_sees(place, ledger, let):
     assert not any(seen(place))
 
 
+@pytest.mark.parametrize("days", ["first = %(day)s + 1", "after = %(day)s"])
+def test_what_is_under_a_unit_on_another_day_is_not_seen(place, ledger, let, days):
+    """The tree is that of the day of the question, in Vietnam."""
+    unit_id = ledger.tree().resolve("38", today()).id
+    let(unit_id)
+    assert any(seen(place))
+    with psycopg.connect(place.as_operator(), autocommit=True) as superuser:
+        superuser.execute("CREATE TABLE public.kept AS SELECT * FROM unit_reach")
+        try:
+            superuser.execute(
+                f"UPDATE unit_reach SET {days} WHERE unit_id = %(unit)s", {"day": today(), "unit": unit_id}
+            )
+            assert not any(seen(place))
+        finally:
+            superuser.execute(
+                "DELETE FROM unit_reach; INSERT INTO unit_reach SELECT * FROM public.kept; DROP TABLE public.kept"
+            )
+
+
 @pytest.mark.parametrize(
     "asked",
     ["dossier_id FROM worklist", "actor FROM worklist", "position FROM worklist", "* FROM worklist"]
