@@ -154,10 +154,11 @@ def test_reach_is_what_every_unit_counts(place, ledger):
             assert [answer.sum[measure] for measure in MEASURES] == by_unit[unit.id]
 
 
-def test_whoever_was_let_to_see_nothing_sees_nothing(place, let):
+def test_whoever_was_let_to_see_nothing_sees_nothing(place, ledger, let):
     """In no table; nor does the reader's role itself, nor somebody whom another's unit was given to."""
-    for units in ((), ("00000000-0000-8000-8000-000000000000",)):
-        let(*units)
+    everything = ledger.tree().resolve("38", today()).id
+    for units, role_let in (((), PERSON), ((UUID(int=0),), PERSON), ((everything,), "ledger_auditor")):
+        let(*units, role=role_let)
         for role in (PERSON, "ledger_reader"):
             with reading(place, role) as connection:
                 for table in SECURED:
