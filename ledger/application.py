@@ -23,7 +23,7 @@ from ledger.access.keeping import check_targets, check_units
 from ledger.access.keys import Key
 from ledger.access.reporting import part_reached, reaches_dossier, reports_anything
 from ledger.business_time import business_day
-from ledger.checks import check, check_citizen, check_holds_not, check_text
+from ledger.checks import check, check_citizen, check_holds_not, check_text, may_hold_number
 from ledger.commands import AnyCommand
 from ledger.database import Database
 from ledger.embedded import default_home
@@ -539,6 +539,7 @@ class Ledger:
         check_text("purpose_text", text)
         decide_place(until, self.today())
         self._entries(dossier_id, by, Right.OPERATE)
+        self._check_purpose_text(text, dossier_id)
         self.reads.append([dossier_id], [EmbargoPlaced(until=until, who=by.name, kind=by.kind, text=text)])
 
     def lift_embargo(self, dossier_id: UUID, *, text: str, by: Principal | None = None) -> None:
@@ -557,6 +558,7 @@ class Ledger:
         by = self.asking(by, Right.OPERATE)
         check_text("purpose_text", text)
         self._entries(dossier_id, by, Right.OPERATE)
+        self._check_purpose_text(text, dossier_id)
         decide_lift(self.reads.of(dossier_id), dossier_id, self.today())
         self.reads.append([dossier_id], [EmbargoLifted(who=by.name, kind=by.kind, text=text)])
 
@@ -576,6 +578,7 @@ class Ledger:
         purpose: Purpose,
     ) -> None:
         """Record that somebody is about to be told of a dossier that a right of theirs reaches."""
+        self._check_purpose_text(purpose.text, dossier_id)
         part = part_reached(by, right, dossier_events(entries)[0], self.today(), self.reach(self.tree()))
         self.reads.record({dossier_id: part}, what, by=by, purpose=purpose)
 
@@ -597,19 +600,30 @@ class Ledger:
         by, purpose = self._looking(by, Right.REVEAL, purpose)
         entries = self._entries(dossier_id, by, Right.REVEAL)
         number = self._number_of(entries)
-        check_holds_not("purpose_text", purpose.text, number)
         self._record_look(dossier_id, entries, "number", by, Right.REVEAL, purpose)
         return number
 
     def _number_of(self, entries: Sequence[Recorded]) -> str:
         """Return the number of the citizen of a dossier's entries; raise ErasedError where there is none any more."""
         dossier_id = entries[0].originator_id
+        number = self._number(dossier_id)
+        if number is None:
+            raise ErasedError(f"dossier {dossier_id} is nobody's: its citizen was erased")
+        return number
+
+    def _number(self, dossier_id: UUID) -> str | None:
         with translated():
             sealed = self.recorder.sealed_of(dossier_id)
         if sealed is None:
-            raise ErasedError(f"dossier {dossier_id} is nobody's: its citizen was erased")
+            return None
         number, key = sealed
         return self._identities.reveal(Sealed(number, key), dossier_id)
+
+    def _check_purpose_text(self, text: str, dossier_id: UUID) -> None:
+        """Raise PersonalNumberError if a text, which is recorded of a dossier, holds its citizen's number in any spelling."""
+        number = self._number(dossier_id) if may_hold_number(text) else None
+        if number is not None:
+            check_holds_not("purpose_text", text, number)
 
     def erase(
         self,

@@ -204,6 +204,11 @@ def _check_own_number(command: Command) -> None:
         check_holds_not(name, getattr(command, name, ""), command.citizen)
 
 
+def may_hold_number(text: str) -> bool:
+    """Whether a text has digits enough to hold a personal number in some spelling."""
+    return _count_digits(text) >= 12
+
+
 def check_holds_not(name: str, text: str, citizen: str) -> None:
     """Raise PersonalNumberError if a text holds a citizen's number, however it is spaced or embedded."""
     if citizen in _digits(text):

@@ -25,6 +25,13 @@ def _in_base64(mark: bytes) -> Iterator[bytes]:
         yield whole[-(-8 * before // 6) : (8 * (before + len(mark))) // 6]
 
 
+def _in_groups() -> Iterator[bytes]:
+    """Return the mark as people write numbers: in groups of three, four or six digits."""
+    for size in (3, 4, 6):
+        for gap in " .-":
+            yield gap.join(_MARK[start : start + size] for start in range(0, len(_MARK), size)).encode()
+
+
 def _forms() -> dict[bytes, str]:
     mark = _MARK.encode()
     return {
@@ -36,7 +43,7 @@ def _forms() -> dict[bytes, str]:
         "".join(f"%{byte:02x}" for byte in mark).encode(): "percent",
         "".join(f"\\u{byte:04x}" for byte in mark).encode(): "JSON escapes",
         "".join(f"\\x{byte:02x}" for byte in mark).encode(): "escapes",
-        **{f"{_MARK[:3]}{gap}{_MARK[3:6]}{gap}{_MARK[6:]}".encode(): "in groups" for gap in " .-"},
+        **dict.fromkeys(_in_groups(), "in groups"),
         _MARK.translate(
             {ord("0") + digit: chr(0xFF10 + digit) for digit in range(10)}
         ).encode(): "full width",

@@ -484,3 +484,24 @@ class TestWhatIsTold:
             nobodys.dossier(dossier_id)
         assert ("local", "nobody") == (LOCAL.kind, NOBODY.kind)
         check_reads(database, length=0)
+
+
+@pytest.mark.parametrize("size", [3, 4, 6], ids="in groups of {}".format)
+def test_a_purpose_does_not_hold_the_number(ledger, dossier_id, size):
+    """In no spelling; it would stand in the log of looks, for years. Nothing is told, and nothing recorded."""
+    spelt = "-".join(CITIZEN[start : start + size] for start in range(0, 12, size))
+    for text in (spelt, f"of 20{CITIZEN} say", f"{spelt}."):
+        for ask in ASKING.values():
+            with pytest.raises(PersonalNumberError):
+                ask(ledger, dossier_id, by=AUDITOR, purpose=Purpose("complaint", text))
+        for change in (
+            lambda text: ledger.place_embargo(dossier_id, until=date(2025, 1, 1), text=text),
+            lambda text: ledger.lift_embargo(dossier_id, text=text),
+        ):
+            with pytest.raises(PersonalNumberError):
+                change(text)
+    check_reads(ledger.database, length=0)
+    ledger.history(
+        dossier_id=dossier_id, by=AUDITOR, purpose=Purpose("complaint", "12/2024, 038090 and 001235")
+    )
+    check_reads(ledger.database, length=1)
