@@ -113,9 +113,9 @@ class History(msgspec.Struct, frozen=True):
     dossier_id: UUID
     levels: dict[str, LevelState]
     """Where each level stands now, whatever part of the events was asked for."""
+    events: list[HistoryEvent]
     erased: bool
     """Whether its citizen was erased, whatever part of the events was asked for."""
-    events: list[HistoryEvent]
 
 
 def state_of(dossier_id: UUID, entries: Sequence[Recorded], tree: UnitTree) -> DossierState:
@@ -179,7 +179,7 @@ def read_history(
                 note_erased=event.note is not None and note is None,
             )
         )
-    return History(dossier_id, state.levels, state.erased, lines)
+    return History(dossier_id, state.levels, lines, state.erased)
 
 
 def _erasure(entry: Recorded, event: CitizenErased) -> HistoryEvent:
