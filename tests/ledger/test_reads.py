@@ -232,6 +232,20 @@ class TestTogether:
                 look.result()
         assert 2 == len({at for _, _, _, at in check_reads(ledger.database, length=20)})
 
+    def test_those_who_share_a_commit_share_its_failure(
+        self, database, ledger, open_again, monkeypatch, dossier_id
+    ):
+        """Nobody is told anything; once it can be recorded again, everybody is."""
+        monkeypatch.setattr(log, "LOCK_SECONDS_MAX", 0.2)
+        again = open_again()
+        with ThreadPoolExecutor(20) as pool:
+            with psycopg.connect(database.reads.as_operator()) as holder:
+                holder.execute("SELECT FROM head FOR UPDATE")
+                looks = [pool.submit(again.dossier, dossier_id) for _ in range(20)]
+                assert {ReadNotRecordedError} == {type(look.exception()) for look in looks}
+            assert [3] * 20 == [state.version for state in pool.map(again.dossier, [dossier_id] * 20)]
+        check_reads(database, length=20)
+
 
 AWAY = {
     "it may not be recorded": "REVOKE EXECUTE ON FUNCTION ledger_reads.record_reads FROM ledger_reads_writer",
