@@ -55,6 +55,9 @@ added_pentad AS (
          LATERAL (SELECT extract(day FROM day)::int - 1 AS number) AS n,
          LATERAL (SELECT day - (number - 5 * least(5, number / 5)) AS first) AS p
     GROUP BY leaf_id, level, first
+    -- Often a day only begins or ends a wait.
+    HAVING (sum(collected), sum(approved), sum(rejected), sum(notified), sum(activated), sum(locked), sum(unlocked), sum(withdrawn))
+        <> (0, 0, 0, 0, 0, 0, 0, 0)
     ON CONFLICT (pentad, leaf_id, level) DO UPDATE
     SET collected = t.collected + excluded.collected,
         approved  = t.approved  + excluded.approved,

@@ -226,9 +226,17 @@ MORE_CHANGES = {
         "WHERE leaf_id IN (one, two)",
     },
     "unit_totals_pentad": {
-        **ANOTHER_LEAF,
-        "another pentad": "UPDATE {table} SET pentad = '2030-01-06' WHERE ctid = (SELECT min(ctid) FROM {table})",
-        "the other level": "UPDATE {table} SET level = 9 WHERE ctid = (SELECT min(ctid) FROM {table})",
+        # A row of events that were all taken off again says nothing that could be missed.
+        "a missing row": "DELETE FROM {table} WHERE ctid = (SELECT max(ctid) FROM {table} WHERE collected > 0)",
+        **{
+            name: f"UPDATE {{table}} SET {change} WHERE ctid = (SELECT min(ctid) FROM {{table}} WHERE collected > 0)"
+            for name, change in {
+                "a leaf that is another's": "level = 9, leaf_id = (SELECT max(leaf_id::text)::uuid FROM {table})",
+                "a leaf that is nobody's": "leaf_id = gen_random_uuid()",
+                "another pentad": "pentad = '2030-01-06'",
+                "the other level": "level = 9",
+            }.items()
+        },
     },
     "unit_totals_day": {
         **ANOTHER_LEAF,
