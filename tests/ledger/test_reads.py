@@ -288,6 +288,7 @@ class TestTheSecondLogAway:
 
 
 NOT_ALLOWED = {
+    "ledger_auditor": ("SELECT FROM ledger_reads.events",),
     "ledger_writer": (
         "SELECT FROM ledger_reads.events",
         "SELECT ledger_reads.record_reads('{}', '{}', '{}')",
