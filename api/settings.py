@@ -13,7 +13,9 @@ from api.edge.buckets import Rate
 from api.edge.settings import EdgeSettings
 from ledger.embedded import default_home
 from ledger.key_ring import DAYS_MAX
+from ledger.recording import DEFAULT_POLICY
 
+SMALL_COUNTS_MAX = 1000
 TOKEN_MINUTES_MAX = 1440
 """Nothing recalls a token before its end: a day of that is more than enough."""
 
@@ -47,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     """How long an access token may be valid."""
     key_days_max: int = DAYS_MAX
     """How long an API key may be made to last."""
+    small_counts: int = DEFAULT_POLICY.small_counts
+    """Counts below it, but 0, are masked where the public sees them."""
     program: str = "ledger"
     """What to type to call us again, as a shell reads it."""
 
@@ -87,7 +91,7 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
     LEDGER_PURPOSES_FILE,
     LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG; of who may ask it
     LEDGER_ISSUER, LEDGER_AUDIENCE, LEDGER_JWKS, LEDGER_RIGHTS_CLAIM, LEDGER_STAFF_CLAIM, LEDGER_TOKEN_MINUTES_MAX and
-    LEDGER_KEY_DAYS_MAX. Empty is the same as absent.
+    LEDGER_KEY_DAYS_MAX; and LEDGER_SMALL_COUNTS. Empty is the same as absent.
 
     Args:
         called: As the system calls the program: sys.argv[0].
@@ -111,6 +115,9 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
         staff_claim=environment.get("LEDGER_STAFF_CLAIM") or STAFF_CLAIM,
         token_minutes_max=_whole_number(environment, "LEDGER_TOKEN_MINUTES_MAX", 60, TOKEN_MINUTES_MAX),
         key_days_max=_whole_number(environment, "LEDGER_KEY_DAYS_MAX", DAYS_MAX, DAYS_MAX),
+        small_counts=_whole_number(
+            environment, "LEDGER_SMALL_COUNTS", DEFAULT_POLICY.small_counts, SMALL_COUNTS_MAX
+        ),
         program=_program(called, environment.get("PATH", "")),
     )
 

@@ -749,6 +749,10 @@ class Ledger:
         """Raise NotPermittedError unless somebody, or the ledger's own principal, may read the whole log."""
         check_everything(self.asking(by, Right.FOLLOW), Right.FOLLOW, self._tree, self.today())
 
+    def check_operating(self, by: Principal | None) -> None:
+        """Raise NotPermittedError unless somebody, or the ledger's own principal, operates the whole ledger."""
+        check_everything(self.asking(by, Right.OPERATE), Right.OPERATE, self._tree, self.today())
+
     def tree(self) -> UnitTree:
         """Return all units as the ledger has them now."""
         known = self._tree
@@ -1280,7 +1284,10 @@ def _reporters(by: Principal | Sequence[Principal], reports: int) -> Sequence[Pr
         return [None if reports_anything(by) else by] * reports
     assert len(by) == reports, "one for each report"
     # Most are of few principals, whose roles are looked at once.
-    free = {id(one): reports_anything(one) for one in by}
+    free: dict[int, bool] = {}
+    for one in by:
+        if id(one) not in free:
+            free[id(one)] = reports_anything(one)
     return [None if free[id(one)] else one for one in by]
 
 

@@ -35,9 +35,10 @@ def column(counts: Sequence[int], total: int, least: int) -> tuple[set[int], boo
     small = {index for index, count in enumerate(counts) if is_small(count, least)}
     hidden = is_small(total, least)
     if small and not hidden and _is_told(small, sum(counts[index] for index in small), least):
-        others = [(abs(count), index) for index, count in enumerate(counts) if count and index not in small]
+        others = [index for index, count in enumerate(counts) if count and index not in small]
         if others:
-            small.add(min(others)[1])
+            # The next in the order of the rows, round to the first. Not the smallest: that there is no smaller one would tell.
+            small.add(next((index for index in others if index > min(small)), others[0]))
         else:
             hidden = True
     return small, hidden

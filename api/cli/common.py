@@ -226,6 +226,7 @@ class Context(msgspec.Struct):
                     four_eyes=settings.four_eyes,
                     purposes_file=settings.purposes_file,
                     key_days_max=settings.key_days_max,
+                    small_counts=settings.small_counts,
                 )
         except ValueError as error:
             raise click.UsageError(str(error)) from None

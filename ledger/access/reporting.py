@@ -84,7 +84,9 @@ def part_reached(
     if None in by.parts(right):
         return None
     aboves = (reach.above(step.unit_id, day, step.allocated_id) for step in standing_steps(entries).values())
-    return next(by.part(right, above) for above in aboves if by.may(right, above))
+    parts = (by.part(right, above) for above in aboves if by.may(right, above))
+    # Units may have changed since it was found to be reached; then it is told as held over any part.
+    return next(parts, min(filter(None, by.parts(right))))
 
 
 def _all_within(by: Principal, right: Right, spots: Iterable[Spot], day: date, reach: Reach) -> bool:
@@ -94,9 +96,10 @@ def _all_within(by: Principal, right: Right, spots: Iterable[Spot], day: date, r
 
 def _recorded_within(by: Principal, right: Right, dossier: Dossier, version: int, reach: Reach) -> bool:
     event = dossier.entries[version - 1]
-    spots = [Spot(event.unit_id, getattr(event, "allocated_id", None))] if hasattr(event, "unit_id") else []
     if isinstance(event, Correction):
-        spots += _spots_of_entry(dossier, event.corrects)
+        spots = _spots_of_entry(dossier, version)
+    else:
+        spots = [Spot(event.unit_id, getattr(event, "allocated_id", None))]
     return _all_within(by, right, spots, business_day(event.occurred_at), reach)
 
 
