@@ -1,16 +1,19 @@
 """Put the parts together. Nothing below this module reads the environment."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
 
+from api.access import Authenticator
+from api.admission import PRINCIPAL, PUBLIC, Door, declared, provide_principal
 from api.bodies import BodyRequest, refuse_body
 from api.cues import CueController
 from api.documentation import DESCRIPTION, TITLE, describe
@@ -75,6 +78,7 @@ class LogController(EventController, FollowerController):
 def create_app(
     ledger: Ledger,
     totals: Totals,
+    authenticator: Authenticator,
     *,
     checks: Sequence[Check] = (),
     edge: EdgeSettings = UNLIMITED,
@@ -84,20 +88,30 @@ def create_app(
     """Return the API over parts that somebody else opens and closes.
 
     Args:
+        authenticator: Says who asks. Between its start and its end it watches for revocations.
         checks: Asked first, before each answer; they raise what is answered instead.
         edge: How requests are let in, and what is told of them.
         shared: The memory of all workers; absent: there are no others.
         settings: More of Litestar's own, a lifespan say.
+
+    Raises:
+        RouteUndeclaredError: A route does not say who may ask it.
     """
     shared = shared or Shared()
     buckets = Buckets(shared)
     overdue, progress = Overdue(totals), Progress(ledger, totals)
     worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
     cues = Cues(ledger, totals)
-    ending, feed = Ending(), Feed(ledger)
+    ending, feed, door = Ending(), Feed(ledger), Door(authenticator)
     gathering = Gathering(ledger)
     imports = Imports(ledger, ending, on_done=lambda result: count_import(app.state.counts, result))
     ending.on_begin(feed.end)
+
+    @asynccontextmanager
+    async def watching(_: Litestar) -> AsyncIterator[None]:
+        with authenticator:
+            yield
+
     app = Api(
         route_handlers=[
             index,
@@ -129,8 +143,12 @@ def create_app(
             "ageing": Provide(lambda: ageing, sync_to_thread=False),
             "feed": Provide(lambda: feed, sync_to_thread=False),
             "imports": Provide(lambda: imports, sync_to_thread=False),
+            "door": Provide(lambda: door, sync_to_thread=False),
+            PRINCIPAL: Provide(provide_principal, sync_to_thread=False),
         },
-        before_request=_asking(*checks, limiting(buckets, edge.rate), refuse_body, refuse_unknown_parameters),
+        before_request=_asking(
+            checks, door, limiting(buckets, edge.rate), refuse_body, refuse_unknown_parameters
+        ),
         # A route that takes a body says how large; the others take none.
         request_max_body_size=0,
         request_class=BodyRequest,
@@ -138,6 +156,7 @@ def create_app(
         # What is entered last ends first: streams, then the recording of reports, then what all of it is done with.
         lifespan=[
             *settings.pop("lifespan", ()),
+            watching,
             gathering.lifespan,
             telling_level(ledger, gathering),
             feed.lifespan,
@@ -154,6 +173,7 @@ def create_app(
             description=DESCRIPTION,
             use_handler_docstrings=True,
             render_plugins=[SchemaPage()],
+            openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt=PUBLIC),
         ),
         **settings,
     )
@@ -162,7 +182,7 @@ def create_app(
     app.state.counts = counts
     app.state.gathering = gathering
     app.state.fail = failing(buckets, edge.failures)
-    describe(app.openapi_schema)
+    describe(app.openapi_schema, [handler.operation_id for _, handler, rights in declared(app) if rights])
     return app
 
 
@@ -176,10 +196,13 @@ def _routes(app: Litestar) -> list[str]:
     ]
 
 
-def _asking(*checks: Check) -> Callable[[Any], Awaitable[None]]:
+def _asking(first: Sequence[Check], door: Door, *then: Check) -> Callable[[Any], Awaitable[None]]:
     # Litestar copies the whole handler for each guard that it asks: with two of them that is the half of an answer.
     async def ask(request: BodyRequest) -> None:
-        for check in checks:
+        for check in first:
+            check(request)
+        await door.admit(request)
+        for check in then:
             check(request)
 
     return ask

@@ -8,8 +8,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from api.totals import After, UnitCode, read_aside
+from ledger.access import Principal, Right
 from projections import CueQuery, Cues, CuesAnswer, RuleName
 from projections.cues import CUES_MAX, DAYS_ASKED, POSITIONS_MAX
 
@@ -20,6 +22,7 @@ class CueController(Controller):
 
     @get(
         operation_id="get_cues",
+        opt=needs(Right.TOTALS, Right.WORKLIST),
         summary="What is unusual, for people to look at; never a verdict",
         response_description="Cues, furthest over their threshold first, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -27,6 +30,7 @@ class CueController(Controller):
     async def cues(
         self,
         cues: NamedDependency[Cues],
+        principal: NamedDependency[Principal],
         rule: Annotated[RuleName | None, QueryParameter(description="Only this rule. Absent: all.")] = None,
         unit: UnitCode = None,
         actor: Annotated[
@@ -96,4 +100,4 @@ class CueController(Controller):
             positions=positions,
             positions_after=positions_after,
         )
-        return await read_aside(partial(cues.read, query, after=after))
+        return await read_aside(partial(cues.read, query, after=after, by=principal))

@@ -2,13 +2,22 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 
 import msgspec
-from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    OpenAPI,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    PathItem,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
 from litestar.openapi.spec.enums import OpenAPIType
 
 from api import cloud_events
@@ -19,7 +28,7 @@ from api.feed import FeedEvent, FeedPage
 from api.frozen_reports import ReportDefinition, ReportList, ReportRow
 from api.health import Readiness, Unready
 from api.imports import ImportAnswer, RefusedLine
-from api.problems import CODES, Problem
+from api.problems import CODES, MEANINGS, Problem
 from api.purposes import PurposeList
 from api.reasons import ReasonList
 from api.units import ChangeList, ChangeRow, UnitList, UnitRow
@@ -114,8 +123,15 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
 """What is answered; Litestar makes the schemas of these."""
 
 
-def describe(document: OpenAPI) -> None:
-    """Give the schemas of a document their descriptions, and the one of a report its place among them."""
+BEARER = "bearer"
+
+
+def describe(document: OpenAPI, asked: Container[object]) -> None:
+    """Give the schemas of a document their descriptions, and the one of a report its place among them.
+
+    Args:
+        asked: The ids of the operations that take a token.
+    """
     assert document.components is not None
     assert document.components.schemas is not None
     schemas = document.components.schemas
@@ -136,8 +152,16 @@ def describe(document: OpenAPI) -> None:
     assert reports is not None
     assert isinstance(reports.request_body, RequestBody)
     reports.request_body.content.update(cloud_events.contents(ITEMS_MAX))
+    document.components.security_schemes = {
+        BEARER: SecurityScheme(
+            type="http",
+            scheme="bearer",
+            description="An API key, as ledger token create makes it, or an access token of the issuer.",
+        )
+    }
     for path in document.paths.values():
         _describe_tables(path.get)
+        _secure(path, asked)
 
 
 def _describe_tables(operation: Operation | None) -> None:
@@ -151,6 +175,21 @@ def _describe_tables(operation: Operation | None) -> None:
     assert answer.content is not None
     table = Schema(type=OpenAPIType.STRING, description="A table, its first line the names of the columns.")
     answer.content["text/csv"] = OpenAPIMediaType(schema=table)
+
+
+def _secure(path: PathItem, asked: Container[object]) -> None:
+    """Say of the operations of an address that they take a token, and what is answered without one that fits."""
+    for method in ("get", "put", "post", "delete", "patch"):
+        operation = getattr(path, method)
+        if operation is None or operation.operation_id not in asked:
+            continue
+        operation.security = [{BEARER: []}]
+        assert operation.responses is not None
+        malformed = operation.responses["400"]
+        assert isinstance(malformed, OpenAPIResponse)
+        operation.responses |= {
+            str(status): replace(malformed, description=MEANINGS[status]) for status in (401, 403)
+        }
 
 
 def _fields(struct: type) -> Iterator[tuple[str, str]]:

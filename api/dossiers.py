@@ -12,10 +12,12 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import PathParameter, QueryParameter, RawBody
 
+from api.admission import needs
 from api.bodies import read_citizen
 from api.problems import MEANINGS, problems
 from api.purposes import PurposeCode, PurposeText, read_purpose
 from ledger import DossierState, History, Ledger
+from ledger.access import Principal, Right
 
 HISTORY_EVENTS_MAX = 1_000
 
@@ -60,6 +62,7 @@ class DossierController(Controller):
     @post(
         "/lookup",
         operation_id="find_dossier",
+        opt=needs(Right.HISTORY),
         response_description="The citizen's dossier.",
         status_code=200,
         summary="Find a citizen's dossier",
@@ -73,16 +76,18 @@ class DossierController(Controller):
         body: RawBody,
         request: Request[Any, Any, Any],
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
     ) -> Found:
         """Take {"citizen": "12 digits"}; the number travels in the body, never in the address."""
         citizen = read_citizen(body, request.headers.get("content-type"))
-        return Found(ledger.find(citizen, purpose=read_purpose(purpose, purpose_text)))
+        return Found(ledger.find(citizen, purpose=read_purpose(purpose, purpose_text), by=principal))
 
     @get(
         "/{dossier_id:uuid}",
         operation_id="get_dossier",
+        opt=needs(Right.HISTORY),
         response_description="Each level that was ever collected.",
         summary="Where each level stands",
         sync_to_thread=True,
@@ -92,14 +97,16 @@ class DossierController(Controller):
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
     ) -> DossierState:
-        return ledger.dossier(dossier_id, purpose=read_purpose(purpose, purpose_text))
+        return ledger.dossier(dossier_id, purpose=read_purpose(purpose, purpose_text), by=principal)
 
     @post(
         "/{dossier_id:uuid}/reveal",
         operation_id="reveal_number",
+        opt=needs(Right.REVEAL),
         response_description="Whose dossier it is.",
         status_code=200,
         summary="The personal number of a dossier",
@@ -110,15 +117,18 @@ class DossierController(Controller):
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
     ) -> Revealed:
         """Show a number to whoever may see it. It takes no body, and is no GET: nothing on the way may ask for it again."""
-        return Revealed(dossier_id, ledger.reveal(dossier_id, purpose=read_purpose(purpose, purpose_text)))
+        why = read_purpose(purpose, purpose_text)
+        return Revealed(dossier_id, ledger.reveal(dossier_id, purpose=why, by=principal))
 
     @get(
         "/{dossier_id:uuid}/history",
         operation_id="get_history",
+        opt=needs(Right.HISTORY),
         response_description="Events in the order of their versions, and where the levels stand.",
         summary="The audit trail, oldest first",
         sync_to_thread=True,
@@ -128,6 +138,7 @@ class DossierController(Controller):
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
         after: Annotated[
@@ -139,5 +150,9 @@ class DossierController(Controller):
     ) -> History:
         """Tell each event as it was sent and as it was decided; the levels always stand as they do now."""
         return ledger.history(
-            dossier_id=dossier_id, after=after, limit=limit, purpose=read_purpose(purpose, purpose_text)
+            dossier_id=dossier_id,
+            after=after,
+            limit=limit,
+            purpose=read_purpose(purpose, purpose_text),
+            by=principal,
         )

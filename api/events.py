@@ -13,11 +13,13 @@ from litestar.params import QueryParameter, RawBody
 from litestar.response.base import ASGIResponse
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
+from api.admission import REPORTING, asker, needs
 from api.bodies import BODY_BYTES_MAX, ITEMS_MAX, BodyRequest, read_body
 from api.edge.counts import Counts
 from api.gathering import Gathering
 from api.problems import Problem, problem_of, problems
 from ledger import AnyCommand, LedgerError, Receipt, Refusal
+from ledger.access import Principal
 from ledger.checks import ACTOR_CHARACTERS_MAX, KEY_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, UNIT_CHARACTERS_MAX
 from ledger.commands import CARDS, COMMANDS, FIELDS, PARTNERS, PLACES
 from ledger.reasons import CODE_CHARACTERS_MAX
@@ -134,6 +136,7 @@ class EventController(Controller):
 
     @post(
         operation_id="record_reports",
+        opt=needs(*REPORTING),
         summary="Record one report, or up to 1,000 in an array",
         operation_class=ReportsOperation,
         request_max_body_size=BODY_BYTES_MAX,
@@ -175,11 +178,11 @@ class EventController(Controller):
             counts.reported(refusal.code)
             raise
         if isinstance(reports, list):
-            answers = await _record_many(reports, gathering, atomic=atomic)
+            answers = await _record_many(reports, gathering, asker(request), atomic=atomic)
             for answer in answers:
                 counts.reported(_outcome(answer))
             return Answer(_encode(answers), 200)
-        [outcome] = await gathering.record([reports])
+        [outcome] = await gathering.record([reports], by=asker(request))
         answer = _answer(outcome)
         counts.reported(_outcome(answer))
         if isinstance(outcome, Refusal):
@@ -194,12 +197,12 @@ def _outcome(answer: Receipt | Problem) -> str:
 
 
 async def _record_many(
-    reports: list[AnyCommand | LedgerError], gathering: Gathering, *, atomic: bool
+    reports: list[AnyCommand | LedgerError], gathering: Gathering, by: Principal, *, atomic: bool
 ) -> list[Receipt | Problem]:
     commands = [report for report in reports if not isinstance(report, LedgerError)]
     # An item that is no report refuses an atomic array as well; the others still get their own reasons.
     spoilt = atomic and len(commands) < len(reports)
-    outcomes = iter(await gathering.record(commands, atomic=atomic, spoilt=spoilt))
+    outcomes = iter(await gathering.record(commands, by=by, atomic=atomic, spoilt=spoilt))
     return [
         problem_of(report) if isinstance(report, LedgerError) else _answer(next(outcomes))
         for report in reports

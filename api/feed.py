@@ -5,7 +5,7 @@ All streams of a process share one look at the head, and those that are at one p
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -18,7 +18,10 @@ from eventsourcing.persistence import MapperDeserialisationError
 from litestar import Litestar
 from psycopg.sql import SQL, Identifier
 
+from api.access import TokenError
 from ledger import Ledger, LedgerError, Recorded, UnavailableError, sql
+from ledger.access import Grant, Principal, Role
+from ledger.errors import NotPermittedError
 from ledger.frozen_events import REPORTS_STREAM
 from ledger.key_events import KEYS_STREAM
 from ledger.target_events import TARGETS_STREAM
@@ -47,10 +50,15 @@ HEARTBEAT = b":\n\n"
 AWAY = "the log cannot be read at the moment; connect again with the id of the last event"
 SHRUNK = "the log is shorter than it was; connect again with the id of the last event"
 ENDING = "the server ends; connect again with the id of the last event"
+REFUSED = (
+    "the token is not taken any more, or gives no right to the log any more; connect again with another one"
+)
 
 NOT_DOSSIERS = frozenset({UNITS_STREAM, TARGETS_STREAM, REPORTS_STREAM, KEYS_STREAM})
 """Streams of the log that are nobody's."""
 
+FOLLOWERS = Principal("followers", "machine", (Grant(Role.FOLLOWER),))
+"""For whom the streams of a process read what they share."""
 _HEAD = sql.load("ledger.sql", "log.sql")["head"]
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -232,35 +240,46 @@ class Feed:
         if self._watch is not None:
             self._watch.end(ENDING)
 
-    async def page(self, *, after: int, limit: int) -> FeedPage:
+    async def page(self, *, after: int, limit: int, by: Principal) -> FeedPage:
         """Return the log after a position.
 
+        Args:
+            by: Who reads it.
+
         Raises:
+            NotPermittedError: They may not follow the whole ledger.
             PositionAheadError: The log ends before that position.
             UnavailableError: The database cannot be reached.
         """
-        return await _in_thread(lambda: self._page(after, limit))
+        return await _in_thread(lambda: self._page(after, limit, by))
 
-    def _page(self, after: int, limit: int) -> FeedPage:
+    def _page(self, after: int, limit: int, by: Principal) -> FeedPage:
+        self._ledger.check_following(by)
         head = self._ledger.head().position
         if after > head:
             raise PositionAheadError(head)
-        entries = self._entries(after, limit) if after < head else []
+        entries = self._entries(after, limit, by) if after < head else []
         position = entries[-1].position if entries else after
         return FeedPage([told(entry) for entry in entries], position, max(head, position))
 
-    async def follow(self, after: int | None) -> AsyncIterator[bytes]:
+    async def follow(
+        self, after: int | None, look: Callable[[], Awaitable[Principal]]
+    ) -> AsyncIterator[bytes]:
         """Return a stream of server-sent events after a position, which goes on as long as somebody reads it.
 
         It ends with a comment that says why: the log cannot be read, or the process ends.
 
         Args:
             after: None for the head of this moment.
+            look: Tells who reads, or raises where their token is not taken any more. It is asked again on the way: a stream
+                lasts for days, and a right may end sooner.
 
         Raises:
+            NotPermittedError: They may not follow the whole ledger.
             PositionAheadError: The log ends before that position.
             UnavailableError: The database cannot be reached, or there are too many streams.
         """
+        self._ledger.check_following(await look())
         if self._watch is not None and self._watch.followers >= FOLLOWERS_MAX:
             raise FollowersTooManyError(
                 f"{FOLLOWERS_MAX} streams are open, the most that one process of the server takes"
@@ -268,9 +287,9 @@ class Feed:
         head = (await _in_thread(self._ledger.head)).position
         if after is not None and after > head:
             raise PositionAheadError(head)
-        return self._stream(head if after is None else after)
+        return self._stream(head if after is None else after, look)
 
-    async def _stream(self, position: int) -> AsyncIterator[bytes]:
+    async def _stream(self, position: int, look: Callable[[], Awaitable[Principal]]) -> AsyncIterator[bytes]:
         watch = self._join()
         try:
             # A comment at once, so that the client knows the stream is there.
@@ -278,11 +297,14 @@ class Feed:
             while watch.over is None:
                 reached, body = await self._shared_read(position)
                 if reached > position:
+                    self._ledger.check_following(await look())
                     position = reached
                     yield body
                 elif not await watch.wait(position, HEARTBEAT_SECONDS):
                     yield HEARTBEAT
             yield _comment(watch.over)
+        except (TokenError, NotPermittedError):
+            yield _comment(REFUSED)
         except UnavailableError:
             yield _comment(AWAY)
         finally:
@@ -301,21 +323,22 @@ class Feed:
         return await asyncio.shield(reading)
 
     def _read(self, after: int) -> tuple[int, bytes]:
-        entries = self._entries(after, STREAM_EVENTS_MAX)
+        # Whoever gets it was asked for the right: one by one, as each stream goes on.
+        entries = self._entries(after, STREAM_EVENTS_MAX, FOLLOWERS)
         return entries[-1].position if entries else after, as_sent_events(map(told, entries))
 
-    def _entries(self, after: int, limit: int) -> list[Recorded]:
+    def _entries(self, after: int, limit: int, by: Principal) -> list[Recorded]:
         """Return what comes next, up to an event that cannot be read.
 
         Raises:
             EventUnreadableError: The next event is that one.
         """
         try:
-            return self._ledger.read(after=after, limit=limit)
+            return self._ledger.read(after=after, limit=limit, by=by)
         except MapperDeserialisationError as error:
             if limit > 1:
                 # Ever fewer of them, until those before it are told.
-                return self._entries(after, limit // 2)
+                return self._entries(after, limit // 2, by)
             _log.critical("followers cannot be told: %s", error)
             raise EventUnreadableError(after + 1) from error
 

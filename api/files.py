@@ -15,7 +15,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from api.bodies import ContentTypeError, media_type_of
+from api.admission import REPORTING, asker, needs
+from api.bodies import BodyRequest, ContentTypeError, media_type_of
 from api.imports import ImportAnswer, Imports
 from api.problems import problems
 
@@ -43,6 +44,7 @@ class FileController(Controller):
 
     @post(
         operation_id="import_reports",
+        opt=needs(*REPORTING),
         summary="Record a file of reports, CSV or NDJSON, of any length",
         operation_class=FileOperation,
         status_code=200,
@@ -59,7 +61,7 @@ class FileController(Controller):
     )
     async def record(
         self,
-        request: Request[Any, Any, Any],
+        request: BodyRequest,
         imports: NamedDependency[Imports],
         atomic: Annotated[
             bool, QueryParameter(description="One refused line refuses all; at most 100,000 lines.")
@@ -81,6 +83,7 @@ class FileController(Controller):
         _check_headers(request)
         answer = await imports.run(
             request.stream(),
+            by=asker(request),
             size=request.content_length,
             atomic=atomic,
             dry_run=dry_run,

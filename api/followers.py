@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get
@@ -14,8 +15,11 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
+from api.admission import Door, needs
+from api.bodies import BodyRequest
 from api.feed import Feed, FeedPage, as_lines
 from api.problems import problems
+from ledger.access import Principal, Right
 
 LINES = "application/x-ndjson"
 SENT_EVENTS = "text/event-stream"
@@ -46,6 +50,7 @@ class FollowerController(Controller):
     @get(
         cache_control=CacheControlHeader(no_store=True),
         operation_id="read_log",
+        opt=needs(Right.FOLLOW),
         summary="The log in order, for followers",
         response_description="Events in the order of their positions, without gaps; as NDJSON the events alone.",
         operation_class=PageOperation,
@@ -55,6 +60,7 @@ class FollowerController(Controller):
         self,
         request: Request[Any, Any, Any],
         feed: NamedDependency[Feed],
+        principal: NamedDependency[Principal],
         after: Annotated[
             int,
             QueryParameter(
@@ -70,7 +76,7 @@ class FollowerController(Controller):
         What happens to units is in the log as well. Sealed notes are not told: followers have no key.
         Accept application/x-ndjson brings one event a line.
         """
-        page = await feed.page(after=after, limit=limit)
+        page = await feed.page(after=after, limit=limit, by=principal)
         if request.accept.best_match(["application/json", LINES]) == LINES:
             return Response(as_lines(page.events), media_type=LINES)  # type: ignore[arg-type]
         return Response(page)
@@ -79,6 +85,7 @@ class FollowerController(Controller):
         "/stream",
         cache_control=CacheControlHeader(no_store=True),
         operation_id="follow_log",
+        opt=needs(Right.FOLLOW),
         summary="The log as server-sent events, going on as events come",
         responses={
             200: ResponseSpec(
@@ -92,7 +99,9 @@ class FollowerController(Controller):
     )
     async def stream(
         self,
+        request: BodyRequest,
         feed: NamedDependency[Feed],
+        door: NamedDependency[Door],
         after: Annotated[
             str,
             QueryParameter(
@@ -118,7 +127,9 @@ class FollowerController(Controller):
         else:
             position = None if after == "head" else _position("after", after)
         return Stream(
-            await feed.follow(position), media_type=SENT_EVENTS, headers={"X-Accel-Buffering": "no"}
+            await feed.follow(position, partial(door.look, request)),
+            media_type=SENT_EVENTS,
+            headers={"X-Accel-Buffering": "no"},
         )
 
 

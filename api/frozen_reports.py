@@ -1,4 +1,4 @@
-"""Frozen reports over HTTP: the same bytes as the command line's. Freezing one waits for access control."""
+"""Frozen reports over HTTP: the same bytes as the command line's."""
 
 import logging
 from datetime import date, datetime
@@ -11,9 +11,11 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from api.totals import read_aside
 from ledger import FrozenReport, Ledger
+from ledger.access import Principal, Right
 from projections import CountChange, ReportChanges, ReportDiffersError, Totals, reissue_report, report_changes
 from projections.report_changes import KINDS, PAGE_MAX, Kind
 
@@ -80,8 +82,9 @@ def row_of(frozen: FrozenReport) -> ReportRow:
     )
 
 
-def list_reports(ledger: Ledger) -> ReportList:
-    return ReportList([row_of(frozen) for frozen in ledger.frozen_reports()])
+def list_reports(ledger: Ledger, *, by: Principal | None = None) -> ReportList:
+    """Return the reports about units whose totals somebody may see; the ledger's own principal if absent."""
+    return ReportList([row_of(frozen) for frozen in ledger.reports_for(by)])
 
 
 Name = Annotated[str, PathParameter(description="As it was frozen under.")]
@@ -142,17 +145,21 @@ class FrozenReportController(Controller):
 
     @get(
         operation_id="list_reports",
+        opt=needs(Right.TOTALS),
         summary="The reports that were frozen",
         response_description="Each with its question, its position and the hash of its bytes.",
         responses=problems(400, 503),
     )
-    async def reports(self, ledger: NamedDependency[Ledger]) -> ReportList:
-        """In the order in which they were frozen."""
-        return await read_aside(partial(list_reports, ledger))
+    async def reports(
+        self, ledger: NamedDependency[Ledger], principal: NamedDependency[Principal]
+    ) -> ReportList:
+        """In the order in which they were frozen; those about units whose totals whoever asks may see."""
+        return await read_aside(partial(list_reports, ledger, by=principal))
 
     @get(
         "/{name:str}",
         operation_id="get_report",
+        opt=needs(Right.TOTALS),
         summary="A frozen report, byte for byte",
         responses=problems(400, 404, 409, 503, meanings=_MEANINGS)
         | {
@@ -170,15 +177,21 @@ class FrozenReportController(Controller):
         request: Request[Any, Any, Any],
         ledger: NamedDependency[Ledger],
         totals: NamedDependency[Totals],
+        principal: NamedDependency[Principal],
         name: Name,
     ) -> Response[bytes]:
         """It is computed again and compared with the hash that was frozen, before anything is answered."""
         try:
-            found = await read_aside(partial(reissue_report, ledger, totals, name))
+            found = await read_aside(partial(reissue_report, ledger, totals, name, by=principal))
         except ReportDiffersError as error:
             # Whoever reads this answer may not be who can mend it.
             _log.error("%s", error)
             raise
+        if found.answer.masked:
+            # Other bytes than those that were frozen, so their hash is not told as that of these.
+            return Response(
+                found.document, media_type="application/json", headers={"Cache-Control": "no-cache"}
+            )
         tag = f'"{found.frozen.report.sha256}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in request.headers.get("if-none-match", "").replace(",", " ").split():
@@ -188,6 +201,7 @@ class FrozenReportController(Controller):
     @get(
         "/{name:str}/changes",
         operation_id="get_report_changes",
+        opt=needs(Right.TOTALS),
         summary="What has become of a frozen report",
         response_description="Each count then and now, why they differ, and a page of the events behind it.",
         responses=problems(400, 404, 409, 422, 503, meanings=_MEANINGS),
@@ -196,6 +210,7 @@ class FrozenReportController(Controller):
         self,
         ledger: NamedDependency[Ledger],
         totals: NamedDependency[Totals],
+        principal: NamedDependency[Principal],
         name: Name,
         kind: Annotated[
             Kind | None, QueryParameter(description=f"Only events of one kind: {', '.join(KINDS)}.")
@@ -224,5 +239,6 @@ class FrozenReportController(Controller):
                 kind=kind,
                 after=after,
                 limit=limit,
+                by=principal,
             )
         )

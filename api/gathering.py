@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from api.ending import ServerEndingError
 from ledger import AnyCommand, Ledger, Receipt, Refusal, UnavailableError
+from ledger.access import Principal
 
 BATCH_REPORTS_MAX = 500
 """Of a commit. Greater ones are hardly faster for each report, and all of its callers wait for the whole of it."""
@@ -34,11 +35,12 @@ class TooBusyError(UnavailableError):
 class _Caller:
     """The reports of one request."""
 
-    __slots__ = ("answer", "atomic", "commands", "since", "spoilt")
+    __slots__ = ("answer", "atomic", "by", "commands", "since", "spoilt")
 
-    def __init__(self, commands: Sequence[AnyCommand], atomic: bool, spoilt: bool) -> None:
+    def __init__(self, commands: Sequence[AnyCommand], by: Principal, atomic: bool, spoilt: bool) -> None:
         loop = asyncio.get_running_loop()
         self.commands = commands
+        self.by = by
         self.atomic = atomic
         self.spoilt = spoilt
         self.since = loop.time()
@@ -78,7 +80,7 @@ class Gathering:
             self._recorder = None
 
     async def record(
-        self, commands: Sequence[AnyCommand], *, atomic: bool = False, spoilt: bool = False
+        self, commands: Sequence[AnyCommand], *, by: Principal, atomic: bool = False, spoilt: bool = False
     ) -> Outcomes:
         """As ``Ledger.record_many``, in one commit with others, unless atomic.
 
@@ -91,7 +93,7 @@ class Gathering:
         if not commands:
             return []
         self._check_room(len(commands))
-        caller = _Caller(commands, atomic, spoilt)
+        caller = _Caller(commands, by, atomic, spoilt)
         self._waiting.append(caller)
         self._waiting_reports += len(commands)
         if self._running is None:
@@ -147,8 +149,11 @@ class Gathering:
         """Record a batch in the recorder's thread; return for each caller the outcomes, or why there are none."""
         first = batch[0]
         commands = [command for caller in batch for command in caller.commands]
+        reporters = [caller.by for caller in batch for _ in caller.commands]
         try:
-            recorded = self._ledger.record_many(commands, atomic=first.atomic, spoilt=first.spoilt)
+            recorded = self._ledger.record_many(
+                commands, atomic=first.atomic, spoilt=first.spoilt, by=reporters
+            )
         except UnavailableError as error:
             return [error] * len(batch)
         except BaseException as error:  # noqa: BLE001 - raised where it is answered

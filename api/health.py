@@ -7,6 +7,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.admission import PUBLIC
 from api.problems import MEANINGS, MEDIA_TYPE, Problem, problem_of, problems, respond
 from ledger import Ledger
 from projections import ProjectionStatus, ProjectionStoppedError, status
@@ -34,6 +35,7 @@ class Unready(Problem, frozen=True):
 @get(
     "/health/live",
     operation_id="is_alive",
+    opt=PUBLIC,
     tags=["health"],
     response_description="It runs.",
     summary="The process runs",
@@ -48,6 +50,7 @@ def live() -> dict[str, str]:
 @get(
     "/health/ready",
     operation_id="is_ready",
+    opt=PUBLIC,
     tags=["health"],
     summary="Database and projections",
     sync_to_thread=True,
@@ -83,6 +86,7 @@ def _readiness(
 @get(
     "/",
     operation_id="get_index",
+    opt=PUBLIC,
     tags=["health"],
     summary="Where things are",
     response_description="Addresses by name.",

@@ -26,6 +26,7 @@ from api.bodies import BodyCutError
 from api.edge.counts import Counts
 from api.ending import Ending, ServerEndingError
 from ledger import Ledger, UnavailableError
+from ledger.access import Principal
 from ledger.commands import FIELDS
 from ledger.errors import ImportSpaceError
 from ledger.importing import ImportResult, import_file
@@ -95,6 +96,7 @@ class Imports:
         self,
         body: AsyncGenerator[bytes, None],
         *,
+        by: Principal,
         size: int | None,
         atomic: bool,
         dry_run: bool,
@@ -105,6 +107,7 @@ class Imports:
         Nothing is recorded before the whole file is there. What was recorded stays, whatever happens then.
 
         Args:
+            by: Who reports all of it.
             size: Of the body, if it was announced.
 
         Raises:
@@ -123,7 +126,7 @@ class Imports:
                     file = stack.enter_context(tempfile.TemporaryFile())
                 _check_space(file, size or 0)
                 await self._receive(body, file)
-                work = partial(self._import, file, atomic=atomic, dry_run=dry_run, offset=offset)
+                work = partial(self._import, file, by=by, atomic=atomic, dry_run=dry_run, offset=offset)
                 result, refused = await _in_thread(work)
                 if not dry_run:
                     self._on_done(result)
@@ -161,7 +164,7 @@ class Imports:
         )
 
     def _import(
-        self, file: BinaryIO, *, atomic: bool, dry_run: bool, offset: timezone | None
+        self, file: BinaryIO, *, by: Principal, atomic: bool, dry_run: bool, offset: timezone | None
     ) -> tuple[ImportResult, TextIO | None]:
         """Return what was done, and the file of refused lines if there are any, which has no name any more."""
 
@@ -179,6 +182,7 @@ class Imports:
                 dry_run=dry_run,
                 offset=offset,
                 on_progress=check_ending,
+                by=by,
             )
             if not result.refused:
                 return result, None

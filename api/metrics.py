@@ -10,10 +10,12 @@ from litestar import Litestar, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from api.admission import needs
 from api.edge.counts import Counts, Level, head, line
 from api.gathering import Gathering
 from api.problems import problems
 from ledger import Ledger, UnavailableError
+from ledger.access import Principal, Right
 from projections import ProjectionStatus, status
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,6 +26,7 @@ LOOK_SECONDS = 1.0
 @get(
     "/metrics",
     operation_id="get_metrics",
+    opt=needs(Right.OPERATE),
     tags=["health"],
     summary="Counts, for Prometheus",
     sync_to_thread=True,
@@ -37,11 +40,17 @@ LOOK_SECONDS = 1.0
         )
     },
 )
-def metrics(request: Request[Any, Any, Any], ledger: NamedDependency[Ledger]) -> Response[str]:
+def metrics(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    principal: NamedDependency[Principal],
+) -> Response[str]:
     """Tell what was answered and recorded, and where the log and its projections are; nothing about anybody.
 
-    It is answered while the database is away as well, and then says so: ledger_database_up is 0.
+    It is answered while the database is away as well, and then says so: ledger_database_up is 0. But only for a second: who
+    asks cannot be known for longer without it.
     """
+    ledger.check_operating(principal)
     counts: Counts = request.app.state.counts
     lines = [*counts.lines(time.monotonic_ns()), *_log_lines(ledger)]
     return Response("\n".join(lines) + "\n", media_type=MEDIA_TYPE)

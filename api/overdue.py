@@ -8,8 +8,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from api.totals import After, Level, UnitCode, read_aside
+from ledger.access import Principal, Right
 from projections import Overdue, OverdueAnswer, OverdueQuery
 
 
@@ -19,6 +21,7 @@ class OverdueController(Controller):
 
     @get(
         operation_id="get_overdue",
+        opt=needs(Right.TOTALS),
         summary="Dossiers that wait longer than the law allows",
         response_description="Rows by unit, and their sum, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -26,6 +29,7 @@ class OverdueController(Controller):
     async def overdue(
         self,
         overdue: NamedDependency[Overdue],
+        principal: NamedDependency[Principal],
         unit: UnitCode = None,
         level: Level = None,
         on: Annotated[
@@ -43,4 +47,4 @@ class OverdueController(Controller):
         that has passed is refused.
         """
         query = OverdueQuery(unit=unit, level=level, on=on)
-        return await read_aside(partial(overdue.read, query, after=after))
+        return await read_aside(partial(overdue.read, query, after=after, by=principal))

@@ -8,8 +8,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from api.totals import After, UnitCode, read_aside
+from ledger.access import Principal, Right
 from ledger.target_events import Measure
 from projections import Progress, ProgressAnswer, ProgressQuery
 from projections.progress_counts import By
@@ -21,6 +23,7 @@ class ProgressController(Controller):
 
     @get(
         operation_id="get_progress",
+        opt=needs(Right.TOTALS),
         summary="How far units are from their targets",
         response_description="By unit and target, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -28,6 +31,7 @@ class ProgressController(Controller):
     async def progress(
         self,
         progress: NamedDependency[Progress],
+        principal: NamedDependency[Principal],
         unit: UnitCode = None,
         by: Annotated[
             By,
@@ -87,4 +91,4 @@ class ProgressController(Controller):
             position=position,
             known_at=known_at,
         )
-        return await read_aside(partial(progress.read, query, after=after))
+        return await read_aside(partial(progress.read, query, after=after, by=principal))

@@ -9,8 +9,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
+from api.admission import needs
 from api.problems import problems
 from ledger import Ledger, Purpose, Purposes
+from ledger.access import Right
 from ledger.errors import FieldInvalidError, FieldMissingError, PurposeNeededError
 from ledger.reads import WORK, ListedPurpose
 
@@ -79,6 +81,7 @@ class PurposeController(Controller):
 
     @get(
         operation_id="list_purposes",
+        opt=needs(Right.TOTALS),
         summary="What anybody may look at a dossier for",
         response_description="In the order of the list.",
         sync_to_thread=False,

@@ -10,11 +10,13 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import QueryParameter, RawBody
 
+from api.admission import needs
 from api.bodies import read_embargo
 from api.dossiers import DossierId
 from api.problems import problems
 from api.purposes import PurposeCode, PurposeText, read_purpose, read_text
 from ledger import Ledger, Looks
+from ledger.access import Principal, Right
 
 LOOKS_MAX = 1_000
 
@@ -52,6 +54,7 @@ class ReadsController(Controller):
     @get(
         "/{dossier_id:uuid}/reads",
         operation_id="get_looks",
+        opt=needs(Right.READS),
         response_description="Looks, and embargoes, in the order in which they were recorded.",
         summary="Who has looked at a dossier, when and what for",
         sync_to_thread=True,
@@ -61,6 +64,7 @@ class ReadsController(Controller):
         self,
         dossier_id: DossierId,
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
         after: Annotated[
@@ -74,11 +78,13 @@ class ReadsController(Controller):
         ] = LOOKS_MAX,
     ) -> Looks:
         """Asking is a look too. While an embargo lasts, looks for an investigation are left out for whoever may not lay one."""
-        return ledger.looks(dossier_id, after=after, limit=limit, purpose=read_purpose(purpose, purpose_text))
+        why = read_purpose(purpose, purpose_text)
+        return ledger.looks(dossier_id, after=after, limit=limit, purpose=why, by=principal)
 
     @post(
         "/{dossier_id:uuid}/embargo",
         operation_id="place_embargo",
+        opt=needs(Right.OPERATE),
         response_description="It is laid.",
         status_code=204,
         summary="Keep back looks for an investigation until a day has passed",
@@ -93,21 +99,27 @@ class ReadsController(Controller):
         body: RawBody,
         request: Request[Any, Any, Any],
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
     ) -> None:
         """It is an event itself, and comes to light with what it keeps back. A second one takes the place of the first."""
         until, text = read_embargo(body, request.headers.get("content-type"))
-        ledger.place_embargo(dossier_id, until=until, text=text)
+        ledger.place_embargo(dossier_id, until=until, text=text, by=principal)
 
     @delete(
         "/{dossier_id:uuid}/embargo",
         operation_id="lift_embargo",
+        opt=needs(Right.OPERATE),
         response_description="It is lifted.",
         summary="Let everything come to light before the embargo's day",
         sync_to_thread=True,
         responses=problems(400, 404, 409, 503),
     )
     def lift(
-        self, dossier_id: DossierId, ledger: NamedDependency[Ledger], purpose_text: PurposeText = None
+        self,
+        dossier_id: DossierId,
+        ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
+        purpose_text: PurposeText = None,
     ) -> None:
         """The header Purpose-Text says why."""
-        ledger.lift_embargo(dossier_id, text=read_text(purpose_text))
+        ledger.lift_embargo(dossier_id, text=read_text(purpose_text), by=principal)

@@ -4,8 +4,10 @@ import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency
 
+from api.admission import needs
 from api.problems import problems
 from ledger import Ledger, Reason, Reasons
+from ledger.access import Right
 
 
 class ReasonList(msgspec.Struct, frozen=True):
@@ -24,6 +26,7 @@ class ReasonController(Controller):
 
     @get(
         operation_id="list_reasons",
+        opt=needs(Right.TOTALS),
         summary="The reasons that reports may name",
         response_description="By type, each type's in the order of the list.",
         sync_to_thread=False,

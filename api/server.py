@@ -24,12 +24,14 @@ from granian.log import LogLevels
 from litestar import Litestar
 from litestar.concurrency import set_asyncio_executor
 
+from api.access import Authenticator, TokenSettings
 from api.app import create_app
 from api.edge.hosts import only_hosts
 from api.edge.logs import logging_of
 from api.edge.settings import LOOPBACK, EdgeSettings
 from api.edge.shared import Shared
 from ledger import Ledger, LedgerError, Policy, UnavailableError
+from ledger.access import NOBODY
 from ledger.application import Opening
 from ledger.embedded import EmbeddedPostgres
 from ledger.recording import DEFAULT_POLICY
@@ -74,6 +76,8 @@ class ServeSettings(msgspec.Struct, frozen=True):
     edge: EdgeSettings = EdgeSettings()
     shared: Shared | None = None
     """The memory of all workers, which the parent makes."""
+    tokens: TokenSettings = TokenSettings()
+    """Whose access tokens are taken beside API keys."""
 
     def __repr__(self) -> str:
         # The default would print the URL, which may hold a password.
@@ -87,22 +91,27 @@ def serve_api(settings: ServeSettings, *, on_ready: Callable[[str], None]) -> No
         on_ready: Called with the address once a worker accepts connections there.
 
     Raises:
-        ValueError: The host is not loopback, or the port is taken.
+        ValueError: Others can reach the host, and there is neither an issuer nor an API key; or the port is taken.
         UnavailableError: The ledger cannot be opened.
         ServerEndedError: No worker could start, or workers kept ending; the log says why.
     """
-    if settings.host not in LOOPBACK:
-        raise ValueError(
-            f"will not serve on {settings.host}: until access control is built, anyone who reaches the port could "
-            f"read and record everything; use {LOOPBACK[0]}"
-        )
-    _check_port(settings)
     # Here and not in the workers: following the log beside requests would take a tenth of a worker's time, and each
     # of them would look at the log.
     with _open(settings)[0] as ledger:
+        if settings.host not in LOOPBACK and not settings.tokens.issuer and not has_keys(ledger):
+            raise ValueError(
+                f"will not serve on {settings.host}: there is no API key and no issuer, so nobody could ask anything; "
+                "make a key with ledger token create, or name an issuer with LEDGER_ISSUER"
+            )
+        _check_port(settings)
         on_lost = (lambda: None) if settings.url else partial(_revive, settings.home)
         with Runner(ledger, on_lost=on_lost):
             run_workers(msgspec.structs.replace(settings, shared=Shared()), load_app, on_ready=on_ready)
+
+
+def has_keys(ledger: Ledger) -> bool:
+    """Whether any API key of a ledger is taken now."""
+    return bool(ledger.keys().standing(ledger.now()))
 
 
 def run_workers(
@@ -198,6 +207,7 @@ def load_app(settings: ServeSettings) -> Litestar:
     app = create_app(
         ledger,
         totals,
+        Authenticator(ledger, settings.tokens),
         checks=[only_hosts(settings.edge.hosts)],
         edge=settings.edge,
         shared=settings.shared,
@@ -221,7 +231,9 @@ def _collect_rarely() -> None:
 def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
     # Whoever started us has opened it a moment ago. If it is away now, it comes back: should we end instead,
     # we would be replaced at once, again and again, and that ends the server.
-    opening = Opening(settings.url, settings.home, settings.schema, settings.key_file, settings.policy)
+    opening = Opening(
+        settings.url, settings.home, settings.schema, settings.key_file, settings.policy, principal=NOBODY
+    )
     while True:
         try:
             ledger = opening.open()

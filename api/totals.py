@@ -13,7 +13,9 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api.admission import needs
 from api.problems import problems
+from ledger.access import Principal, Right
 from projections import Totals, TotalsAnswer, TotalsQuery
 from projections.hierarchies import Attribution
 from projections.totals import BY_UNITS, BYS, By, read_bys
@@ -76,12 +78,18 @@ def as_csv(answer: TotalsAnswer, bys: Sequence[By]) -> bytes:
     return text.getvalue().encode()
 
 
+def masked_header(masked: bool) -> dict[str, str]:
+    """Return what says of a table that small counts of it are left out; a JSON answer says so itself."""
+    return {"X-Ledger-Masked": "true"} if masked else {}
+
+
 class TotalsController(Controller):
     path = "/v1/totals"
     tags = ("totals",)
 
     @get(
         operation_id="get_totals",
+        opt=needs(Right.TOTALS),
         summary="Counts of events, at the unit whose work they are",
         response_description="Rows, and their sum, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -89,6 +97,7 @@ class TotalsController(Controller):
     async def totals(
         self,
         totals: NamedDependency[Totals],
+        principal: NamedDependency[Principal],
         unit: UnitCode = None,
         by: Annotated[
             str,
@@ -156,8 +165,8 @@ class TotalsController(Controller):
             position=position,
             known_at=known_at,
         )
-        answer = await read_aside(partial(totals.read, query, after=after))
+        answer = await read_aside(partial(totals.read, query, after=after, by=principal))
         if form == "csv":
-            told = {"X-Ledger-Position": str(answer.position)}
+            told = {"X-Ledger-Position": str(answer.position)} | masked_header(answer.masked)
             return Response(as_csv(answer, query.bys), media_type="text/csv; charset=utf-8", headers=told)
         return Response(answer)

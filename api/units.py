@@ -9,8 +9,10 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from ledger import Ledger, Unit, UnitTree
+from ledger.access import Principal, Right
 from ledger.unit_events import ReorganisationWithdrawn
 
 Day = Annotated[date | None, QueryParameter(description="A day in Vietnam; absent: today.")]
@@ -42,10 +44,12 @@ def unit_row(unit: Unit, tree: UnitTree, day: date) -> UnitRow:
     return UnitRow(unit.code, unit.name, unit.level, parent, unit.valid_from, unit.valid_to)
 
 
-def list_units(ledger: Ledger, *, on: date | None, under: str | None) -> UnitList:
+def list_units(
+    ledger: Ledger, *, on: date | None, under: str | None, by: Principal | None = None
+) -> UnitList:
     """Return the units valid on a day (Vietnam; today if absent), parents before children."""
     day = on or ledger.today()
-    found = ledger.units(on=day, under=under)
+    found = ledger.units(on=day, under=under, by=by)
     tree = ledger.tree()
     return UnitList(day, [unit_row(unit, tree, day) for unit in found])
 
@@ -74,15 +78,15 @@ class ChangeList(msgspec.Struct, frozen=True):
     rows: list[ChangeRow]
 
 
-def list_changes(ledger: Ledger) -> ChangeList:
-    """Return every reorganisation, withdrawn ones too."""
+def list_changes(ledger: Ledger, *, by: Principal | None = None) -> ChangeList:
+    """Return every reorganisation, withdrawn ones too; raise NotPermittedError to who may not see units."""
+    ledger.asking(by, Right.TOTALS)
     tree = ledger.tree()
     withdrawals = {
         event.reorganisation: event for _, event in tree.entries if isinstance(event, ReorganisationWithdrawn)
     }
     rows = []
     for one in tree.reorganisations.values():
-        [first] = ledger.read(after=one.position - 1, limit=1)
         withdrawal = withdrawals.get(one.id)
         rows.append(
             ChangeRow(
@@ -91,7 +95,7 @@ def list_changes(ledger: Ledger) -> ChangeList:
                 decree=one.decree,
                 actor=one.actor,
                 position=one.position,
-                recorded_at=first.recorded_at,
+                recorded_at=ledger.at(position=one.position).recorded_at,
                 events=one.events,
                 withdrawn_position=one.withdrawn_at,
                 withdrawn_by=withdrawal.actor if withdrawal else None,
@@ -107,6 +111,7 @@ class UnitController(Controller):
 
     @get(
         operation_id="list_units",
+        opt=needs(Right.TOTALS),
         summary="The tree valid on a day",
         response_description="Parents before children.",
         sync_to_thread=True,
@@ -115,27 +120,30 @@ class UnitController(Controller):
     def units(
         self,
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         on: Day = None,
         under: Annotated[
             str | None, QueryParameter(description="Code of a unit: it and everything under it.")
         ] = None,
     ) -> UnitList:
-        return list_units(ledger, on=on, under=under)
+        return list_units(ledger, on=on, under=under, by=principal)
 
     @get(
         "/changes",
         operation_id="list_unit_changes",
+        opt=needs(Right.TOTALS),
         summary="How units changed: every reorganisation",
         response_description="In the order in which they were recorded, withdrawn ones too.",
         sync_to_thread=True,
         responses=problems(400, 503),
     )
-    def changes(self, ledger: NamedDependency[Ledger]) -> ChangeList:
-        return list_changes(ledger)
+    def changes(self, ledger: NamedDependency[Ledger], principal: NamedDependency[Principal]) -> ChangeList:
+        return list_changes(ledger, by=principal)
 
     @get(
         "/{code:str}",
         operation_id="get_unit",
+        opt=needs(Right.TOTALS),
         response_description="The unit, as it is called on that day.",
         summary="The unit that a code meant",
         sync_to_thread=True,
@@ -145,7 +153,9 @@ class UnitController(Controller):
         self,
         code: Annotated[str, PathParameter(description="It may mean different units on different days.")],
         ledger: NamedDependency[Ledger],
+        principal: NamedDependency[Principal],
         on: Day = None,
     ) -> UnitRow:
+        ledger.asking(principal, Right.TOTALS)
         tree, day = ledger.tree(), on or ledger.today()
         return unit_row(tree.resolve(code, day), tree, day)

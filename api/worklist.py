@@ -15,9 +15,11 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api.admission import needs
 from api.problems import problems
 from api.purposes import PurposeText, WorkCode, read_work
-from api.totals import After, Level, UnitCode, read_aside
+from api.totals import After, Level, UnitCode, masked_header, read_aside
+from ledger.access import Principal, Right
 from projections import (
     Ageing,
     AgeingAnswer,
@@ -62,7 +64,12 @@ def _flat(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[list
 
 
 def _respond(
-    form: str, answer: A, rows_of: Callable[[A], tuple[list[str], list[list[Any]]]], next_: str | None = None
+    form: str,
+    answer: A,
+    rows_of: Callable[[A], tuple[list[str], list[list[Any]]]],
+    next_: str | None = None,
+    *,
+    masked: bool = False,
 ) -> Response[A | bytes]:
     if form == "json":
         return Response(answer)
@@ -72,6 +79,7 @@ def _respond(
     writer.writerow(columns)
     writer.writerows(rows)
     told = {"X-Ledger-Position": str(answer.position)} | ({"X-Ledger-Next": next_} if next_ else {})
+    told |= masked_header(masked)
     return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=told)
 
 
@@ -81,6 +89,7 @@ class WorklistController(Controller):
 
     @get(
         operation_id="get_worklist",
+        opt=needs(Right.WORKLIST),
         summary="Dossiers that wait for their approval or activation",
         response_description="A page, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -88,6 +97,7 @@ class WorklistController(Controller):
     async def worklist(
         self,
         worklist: NamedDependency[Worklist],
+        principal: NamedDependency[Principal],
         purpose: WorkCode = None,
         purpose_text: PurposeText = None,
         unit: UnitCode = None,
@@ -143,7 +153,7 @@ class WorklistController(Controller):
             cursor=cursor,
         )
         why = read_work(purpose, purpose_text)
-        answer = await read_aside(partial(worklist.read, query, after=after, purpose=why))
+        answer = await read_aside(partial(worklist.read, query, after=after, purpose=why, by=principal))
         return _respond(form, answer, rows_of_worklist, answer.next)
 
 
@@ -153,6 +163,7 @@ class AgeingController(Controller):
 
     @get(
         operation_id="get_ageing",
+        opt=needs(Right.TOTALS),
         summary="How long dossiers wait, and how long approvals and activations took",
         response_description="Rows by unit and step, and the same of all of them, true for a position of the ledger.",
         responses=problems(400, 422, 503),
@@ -160,6 +171,7 @@ class AgeingController(Controller):
     async def ageing(
         self,
         ageing: NamedDependency[Ageing],
+        principal: NamedDependency[Principal],
         unit: UnitCode = None,
         by: Annotated[
             By,
@@ -184,4 +196,5 @@ class AgeingController(Controller):
         Percentiles are exact, by the nearest rank, and null of none.
         """
         query = AgeingQuery(unit=unit, by=by, level=level, from_day=from_day, to_day=to_day)
-        return _respond(form, await read_aside(partial(ageing.read, query, after=after)), rows_of_ageing)
+        answer = await read_aside(partial(ageing.read, query, after=after, by=principal))
+        return _respond(form, answer, rows_of_ageing, masked=answer.masked)

@@ -19,6 +19,7 @@ import psycopg
 
 from ledger.database import Database
 from ledger.unit_events import UNITS_STREAM
+from tests.tokens import SERVED
 
 UNITS = ("14755", "14758", "14761", "14764", "16093", "16096", "16099", "14845", "14848")
 FORMS = ("single", "array", "atomic")
@@ -233,7 +234,7 @@ class Load:
         chance = Random(seed)
         asked = requests(chance, self._lives(number, chance))
         last: Request | None = None
-        with httpx.Client(base_url=self.url, timeout=10) as client:
+        with httpx.Client(base_url=self.url, timeout=10, auth=SERVED) as client:
             while not self._stopped.is_set():
                 # Now and then what was answered is sent again, as by somebody who has lost the answer.
                 again = last is not None and chance.random() < 0.05
@@ -250,7 +251,7 @@ class Load:
 
 def resend(left: Sequence[Request], url: str, receipts: Receipts) -> None:
     """Send each report that was not answered again, alone."""
-    with httpx.Client(base_url=url, timeout=10) as client:
+    with httpx.Client(base_url=url, timeout=10, auth=SERVED) as client:
         for request in left:
             for report in request.reports:
                 send(Request("single", [report]), client, receipts)

@@ -15,6 +15,7 @@ import httpx
 from ledger.database import Database
 from tests.clients import Receipts
 from tests.conftest import check_reads
+from tests.tokens import SERVED
 
 
 class Told(NamedTuple):
@@ -55,7 +56,7 @@ class Readers:
 
     def _work(self, number: int, seed: int) -> None:
         chance, asked = Random(seed), 0
-        with httpx.Client(base_url=self.url, timeout=10) as client:
+        with httpx.Client(base_url=self.url, timeout=10, auth=SERVED) as client:
             while not self._stopped.is_set():
                 known = list(self.receipts.first.items())
                 if known:

@@ -4,12 +4,14 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -147,6 +149,40 @@ def _twice(issuer: Issuer, rights: Sequence[str], name: str, value: str) -> str:
     else:
         claims = f'{{"{name}": "{value}", {claims[1:]}'
     return issuer.key.sign(header.encode(), claims.encode())
+
+
+class Asking(httpx.Auth):
+    """Says with each request who asks: somebody who may do everything, for everybody. Whatever says so itself is left alone."""
+
+    RENEW_SECONDS = 600
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._at = -math.inf
+        self._header = ""
+
+    @property
+    def header(self) -> str:
+        # A test may set the clock either way, and a token lasts for half an hour.
+        if not 0 <= self._issuer.now() - self._at < self.RENEW_SECONDS:
+            self._at = self._issuer.now()
+            self._header = bearer(self._issuer.token("operator:*", staff_code="*"))["Authorization"]
+        return self._header
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:
+        request.headers.setdefault("Authorization", self.header)
+        yield request
+
+
+_SERVED = Issuer()
+SERVED = Asking(_SERVED)
+"""Who asks servers that run in processes of their own."""
+
+
+def served_issuer(folder: Path) -> dict[str, str]:
+    """Return the environment of a server that takes the tokens of ``SERVED``; the keys are kept in a folder."""
+    settings = _SERVED.settings(folder)
+    return {"LEDGER_ISSUER": _SERVED.name, "LEDGER_AUDIENCE": AUDIENCE, "LEDGER_JWKS": str(settings.jwks)}
 
 
 Make = Callable[[Issuer, Sequence[str]], str]

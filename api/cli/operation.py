@@ -9,11 +9,17 @@ from api.cli.common import NOT_AVAILABLE, VERSION, Context, command
 from api.cli.output import note
 from api.doctor import examine
 from api.edge.buckets import Rate
-from api.edge.settings import EdgeSettings
-from api.server import ServeSettings, serve_api
+from api.edge.settings import LOOPBACK, EdgeSettings
+from api.server import ServeSettings, has_keys, serve_api
+from api.settings import Settings
+from ledger import Ledger
+from ledger.access import Role
 from ledger.embedded import EmbeddedPostgres
 from projections import NAMES, open_totals
 from projections import rebuild as rebuild_projections
+
+FIRST_KEY = "made by the first serve"
+"""What the key is for that nobody asked for."""
 
 
 @command("serve")
@@ -21,7 +27,7 @@ from projections import rebuild as rebuild_projections
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="A loopback address, until access control is built.",
+    help="Where to listen. An address that others can reach needs an API key or an issuer first, and a proxy with TLS.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Server processes.")
@@ -72,12 +78,18 @@ def serve(
 
 
 def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
-    """Serve until a signal ends it; refuse what is not loopback."""
+    """Serve until a signal ends it; a home's own ledger that has no key yet gets one, which is told once."""
+    settings = context.settings
+    try:
+        tokens = settings.tokens
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     with context.ledger(make=True) as ledger:
         # Before the workers start: what is wrong is said here, once and clearly.
         open_totals(ledger)
         policy = ledger.policy
-    settings = context.settings
+        if host in LOOPBACK and not tokens.issuer and not has_keys(ledger):
+            _tell_first_key(settings, ledger)
     try:
         serve_api(
             ServeSettings(
@@ -90,15 +102,32 @@ def run_server(context: Context, *, host: str, port: int, workers: int) -> None:
                 workers=workers,
                 policy=policy,
                 edge=settings.edge,
+                tokens=tokens,
             ),
             on_ready=lambda address: note(
-                f"serving at {address} (this machine only, until access control is built); "
-                f"browse {address}/schema; Ctrl-C stops it",
+                f"serving at {address} (all but /, /schema and /health take a token); browse {address}/schema; "
+                "Ctrl-C stops it",
                 style="green",
             ),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _tell_first_key(settings: Settings, ledger: Ledger) -> None:
+    make = settings.suggest("token create --role ROLE --unit CODE")
+    if not ledger.database.embedded:
+        note(
+            f"nobody can ask anything yet: there is no API key and no issuer; make a key with {make}",
+            style="yellow",
+        )
+        return
+    made = ledger.create_key([Role.OPERATOR], name=FIRST_KEY)
+    note(f"the operator's API key, told this once: {made.token}")
+    note(
+        f"send it as Authorization: Bearer; it may do everything: for others make keys with {make}",
+        style="yellow",
+    )
 
 
 @command("migrate")

@@ -24,10 +24,11 @@ from ledger import Ledger, checks
 from ledger.embedded import EmbeddedPostgres
 from projections import open_totals
 from tests.acceptance.test_cli import COMMAND, environment
-from tests.api.conftest import LOOKING, report, wait_until
+from tests.api.conftest import LOOKING, authenticator_of, report, wait_until
 from tests.api.test_server import free_port
 from tests.canaries import COUNT, FORMS, canary, leaks, leaks_in
 from tests.conftest import temporary_home
+from tests.tokens import Asking
 
 TELLING = """\
 # The worst that an operator may set: PostgreSQL logs every statement, its parameters, and both again of each error.
@@ -554,7 +555,11 @@ def test_what_holds_a_number_in_some_encoding_is_found():
 def client(ledger: Ledger) -> Iterator[TestClient]:
     """The API in this process, so that a test can spoil it."""
     ledger.tree()
-    with TestClient(create_app(ledger, open_totals(ledger))) as client:
+    with (
+        authenticator_of(ledger) as (authenticator, issuer),
+        TestClient(create_app(ledger, open_totals(ledger), authenticator)) as client,
+    ):
+        client.auth = Asking(issuer)
         yield client
 
 

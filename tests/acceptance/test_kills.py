@@ -46,6 +46,7 @@ from tests.conftest import check_ledger, temporary_home
 from tests.projections import by_hand, campaigns
 from tests.projections.waits_by_hand import check_all
 from tests.readers import Readers, check_told
+from tests.tokens import served_issuer
 
 LONG = int(os.environ.get("LEDGER_TEST_KILLS", "0"))
 SHORT = {"api": 18, "postgresql": 18, "both": 14, "projections": 14, "import": 10}
@@ -144,7 +145,11 @@ class Service:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=self._log, start_new_session=True
+            self._command,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            env=os.environ | served_issuer(self.home),
+            start_new_session=True,
         )
         self._groups.append(self.process.pid)
 

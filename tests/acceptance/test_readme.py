@@ -154,7 +154,11 @@ def test_curl(place):
         text=True,
     )
     try:
-        assert "serving at" in server.stderr.readline()
+        said = []
+        while not said or "serving at" not in said[-1]:
+            said.append(server.stderr.readline())
+            assert said[-1], said
+        assert ["alk_" in line for line in said].count(True) == 1
         script = block("curl").replace(":8000", f":{port}")
         printed = run("bash", "-euo", "pipefail", "-c", script, cwd=folder, env=environment)
     finally:

@@ -1,6 +1,7 @@
 """A server on its own PostgreSQL outlives it, and leaves it in peace when somebody stops it."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -36,6 +37,10 @@ def client(home: Path) -> Iterator[httpx.Client]:
     try:
         with log, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             wait_until(lambda: answers(client, "/health/live"), 30)
+            assert 401 == client.get("/v1/units").status_code
+            # A ledger that nobody could ask anything gets a key, which is told once.
+            [key] = re.findall(r"alk_[a-z]{12}_\S{43}", (home / "serve.log").read_text())
+            client.headers["Authorization"] = f"Bearer {key}"
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
@@ -57,7 +62,8 @@ def test_a_killed_postgresql_is_started_again(home, client):
 
     assert first | {"duplicate": True} == client.post("/v1/events", json=report()).json()
     wait_until(lambda: answers(client, "/health/ready"))
-    assert b"PostgreSQL was killed; it was started again" in (home / "serve.log").read_bytes()
+    said = b"PostgreSQL was killed; it was started again"
+    wait_until(lambda: said in (home / "serve.log").read_bytes(), 30)
 
     assert 0 == ledger("stop", home=home).returncode
     # Several times as long as it took to notice that it was killed.

@@ -1,9 +1,11 @@
 """The API in the test's own process, and what holds for each of its answers, whatever the test is about."""
 
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -11,11 +13,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from api.access import Authenticator
 from api.app import create_app
 from api.edge.requests import is_odd
 from ledger import Ledger
-from projections import Runner, open_totals, runner
+from projections import Runner, Totals, open_totals, runner
 from tests.conftest import Server
+from tests.tokens import Asking, Issuer
 
 UNITS = 586
 """Events that the ledger of a test begins with."""
@@ -25,8 +29,8 @@ LOOKING = {"Purpose": "verification"}
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
 READINESS_FIELDS = {"ready", "position", "projections"}
 """What the problem of a projection that has stopped tells besides."""
-OUTSIDE = {404, 405}
-"""What an address or a method that is no route may answer; no document can list these."""
+OUTSIDE = {401, 404, 405}
+"""What an address or a method that is no route may answer, or is none as it was written; no document can list these."""
 
 
 def report(key: str = "a1", **fields: object) -> dict:
@@ -98,8 +102,34 @@ def documented(document: dict, method: str, path: str) -> set[int] | None:
 
 
 @contextmanager
+def authenticator_of(ledger: Ledger) -> Iterator[tuple[Authenticator, Issuer]]:
+    """An authenticator that takes the tokens of an issuer, whose clock is the ledger's."""
+    issuer = Issuer.of(ledger)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Authenticator(ledger, issuer.settings(Path(folder))), issuer
+
+
+@contextmanager
+def api_of(ledger: Ledger, totals: Totals) -> Iterator[TestClient]:
+    """Open a client of the API over a ledger, who may do everything, for everybody."""
+    with authenticator_of(ledger) as (authenticator, issuer):
+        app = create_app(ledger, totals, authenticator)
+        app.state.asking = Asking(issuer)
+        with client_of(app) as client:
+            yield client
+
+
+def token_of(client: TestClient) -> tuple[bytes, bytes]:
+    """Return the header with which a client says who it is, as it is on the wire."""
+    return b"authorization", client.auth.header.encode()
+
+
+@contextmanager
 def client_of(app: Litestar) -> Iterator[TestClient]:
-    """Open a client that checks each answer against the document and the rules of problems."""
+    """Open a client that checks each answer against the document and the rules of problems.
+
+    Who asks is ``app.state.asking``, where a test has set that.
+    """
     document = app.openapi_schema.to_schema()
 
     def check_answer(response: httpx.Response) -> None:
@@ -122,6 +152,7 @@ def client_of(app: Litestar) -> Iterator[TestClient]:
     with TestClient(app) as client:
         client.event_hooks = {"response": [check_answer]}
         client.headers.update(LOOKING)
+        client.auth = app.state.get("asking")
         yield client
 
 
@@ -138,7 +169,7 @@ def client(ledger: Ledger) -> Iterator[TestClient]:
     """The API over the test's ledger, with the projections running."""
     ledger.tree()  # As open_ledger does, before threads share it.
     totals = open_totals(ledger)
-    with Runner(ledger), client_of(create_app(ledger, totals)) as client:
+    with Runner(ledger), api_of(ledger, totals) as client:
         yield client
 
 

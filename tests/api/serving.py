@@ -14,6 +14,7 @@ from ledger.database import Database
 from ledger.key_files import create_key_file
 from tests.api.conftest import wait_until
 from tests.api.test_server import ROOT, Served, answers, free_port
+from tests.tokens import SERVED, served_issuer
 
 
 @contextmanager
@@ -24,6 +25,7 @@ def serving(database: Database, folder: Path, *arguments: str) -> Iterator[Serve
         create_key_file(key_file)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
     environment |= {"LEDGER_DATABASE_URL": database.conninfo, "LEDGER_KEY_FILE": str(key_file)}
+    environment |= served_issuer(folder)
     port = free_port()
     output, log = folder / f"{port}.out", folder / f"{port}.log"
     with output.open("w") as stdout, log.open("w") as stderr:
@@ -37,7 +39,7 @@ def serving(database: Database, folder: Path, *arguments: str) -> Iterator[Serve
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=url, timeout=20) as client:
+        with httpx.Client(base_url=url, timeout=20, auth=SERVED) as client:
             served = Served(process, client, url, output, log)
             wait_until(lambda: answers(served) and "serving at" in log.read_text(), 30)
             yield served

@@ -17,13 +17,12 @@ from litestar.testing import TestClient
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi import checks
 
-from api.app import create_app
 from api.edge.requests import is_odd
 from ledger import Ledger
 from ledger.identities import read_key_file
 from ledger.key_files import create_key_file
 from projections import Runner, open_totals
-from tests.api.conftest import check_problem, client_of, report
+from tests.api.conftest import api_of, check_problem, report
 from tests.clients import seeded
 from tests.conftest import Clock, Server, check_ledger
 
@@ -54,7 +53,7 @@ def ledger(server: Server, units_template: str, tmp_path_factory) -> Iterator[Le
 @pytest.fixture(scope="module")
 def client(ledger: Ledger) -> Iterator[TestClient]:
     totals = open_totals(ledger)
-    with Runner(ledger), client_of(create_app(ledger, totals)) as client:
+    with Runner(ledger), api_of(ledger, totals) as client:
         assert 201 == client.post("/v1/events", json=report()).status_code
         yield client
 

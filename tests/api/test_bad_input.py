@@ -11,17 +11,16 @@ from typing import NamedTuple
 import pytest
 from litestar.testing import TestClient
 
-from api.app import create_app
 from ledger import Ledger
 from ledger.identities import Identities
 from projections import Runner, open_totals
 from tests.api.conftest import (
     CITIZEN,
     UNITS,
+    api_of,
     check_problem,
     check_problem_item,
     citizen,
-    client_of,
     report,
 )
 from tests.conftest import Clock, Server, check_ledger
@@ -54,7 +53,7 @@ def office(server: Server, units_template: str) -> Iterator[Office]:
     with Ledger(server.database(name), identities, now=Clock()) as ledger:
         ledger.tree()
         totals = open_totals(ledger)
-        with Runner(ledger), client_of(create_app(ledger, totals)) as client:
+        with Runner(ledger), api_of(ledger, totals) as client:
             answers = client.post("/v1/events", json=STANDING).json()
             assert HEAD == answers[-1]["position"]
             yield Office(client, ledger)

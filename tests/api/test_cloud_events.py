@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
-from api.app import create_app
 from api.cloud_events import MANY, ONE
 from ledger import Ledger
 from ledger.identities import Identities
 from projections import Runner, open_totals
-from tests.api.conftest import CITIZEN, UNITS, check_problem, check_problem_item, citizen, client_of, report
+from tests.api.conftest import CITIZEN, UNITS, api_of, check_problem, check_problem_item, citizen, report
 from tests.conftest import Clock, Server, check_ledger
 
 TIME = "2024-12-09T21:15:00+07:00"
@@ -43,7 +42,7 @@ def office(server: Server, units_template: str) -> Iterator[TestClient]:
     with Ledger(server.database(name), Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
         ledger.tree()
         totals = open_totals(ledger)
-        with Runner(ledger), client_of(create_app(ledger, totals)) as client:
+        with Runner(ledger), api_of(ledger, totals) as client:
             assert 201 == client.post("/v1/events", json=report()).status_code
             yield client
         check_ledger(ledger, length=UNITS + 1)

@@ -17,6 +17,7 @@ from tests.api.conftest import UNITS
 from tests.api.test_server import address_of, command, end, serve  # noqa: F401 - its fixtures are ours
 from tests.clients import FORMS, Receipts, Report, Request, check_receipts, life, seeded, send
 from tests.conftest import check_ledger
+from tests.tokens import SERVED
 
 CUTS = ("in the request", "at once", "before the answer", "in the answer")
 """Where: the request never arrives whole; it arrives and the line is cut while it is being answered; the whole
@@ -144,7 +145,7 @@ def test_sent_again_it_is_answered_as_if_nothing_had_been_cut(serve, ledger, for
 
     def work(number: int, seed: int) -> int:
         unanswered = 0
-        with httpx.Client(base_url=url, timeout=20, headers={"connection": "close"}) as client:
+        with httpx.Client(base_url=url, timeout=20, auth=SERVED, headers={"connection": "close"}) as client:
             for request in of_form(form, Random(seed), number):
                 if not deck:
                     return unanswered

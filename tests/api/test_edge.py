@@ -11,7 +11,7 @@ from litestar import get
 from litestar.testing import TestClient, create_test_client
 
 from api import bodies, problems
-from api.access import TokenInvalidError
+from api.access import TokenInvalidError, watch
 from api.app import create_app
 from api.edge import requests
 from api.edge.buckets import Buckets, Rate
@@ -22,7 +22,7 @@ from api.edge.shared import Shared
 from ledger import Ledger
 from ledger.access import LOCAL, NOBODY
 from projections import open_totals
-from tests.api.conftest import CITIZEN, check_problem, client_of, report
+from tests.api.conftest import CITIZEN, Asking, authenticator_of, check_problem, client_of, report
 from tests.api.test_openapi import operations
 
 
@@ -150,7 +150,9 @@ def test_a_body_that_is_slow_is_given_up(client, monkeypatch):
             yield b"}"
 
         transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as slow:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", auth=client.auth
+        ) as slow:
             return await slow.post("/v1/events", content=slowly())
 
     problem = check_problem(asyncio.run(ask()), 400, "body_cut")
@@ -181,7 +183,14 @@ def app_of(ledger: Ledger):
     """Make applications over the test's ledger; nothing runs beside them."""
     ledger.tree()
     totals = open_totals(ledger)
-    return lambda **settings: create_app(ledger, totals, **settings)
+    with authenticator_of(ledger) as (authenticator, issuer):
+
+        def make(**settings):
+            app = create_app(ledger, totals, authenticator, **settings)
+            app.state.asking = Asking(issuer)
+            return app
+
+        yield make
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(app_of):
@@ -307,8 +316,10 @@ def test_metrics_tell_of_routes_reports_and_projections(client):
         assert hidden not in response.text, hidden
 
 
-def test_metrics_are_told_while_the_database_is_away(client, door):
-    """And say so."""
+def test_metrics_are_told_while_the_database_is_away(client, door, monkeypatch):
+    """And say so, to whose token was known a moment ago; a moment is a second."""
+    client.get("/metrics")
+    monkeypatch.setattr(watch, "FRESH_SECONDS_MAX", 60)
     with door.shut():
         text = client.get("/metrics").text
     assert "ledger_database_up 0" in text

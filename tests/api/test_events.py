@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.conftest import UNITS, check_problem, check_problem_item, citizen, report
+from tests.api.conftest import UNITS, check_problem, check_problem_item, citizen, report, token_of
 from tests.conftest import check_ledger
 
 STEPS = (
@@ -165,7 +165,7 @@ def test_a_body_ends_with_its_last_announced_byte(client, announced, pieces, ask
         "raw_path": b"/v1/events",
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"content-length", b"%d" % len(body))] if announced else [],
+        "headers": [token_of(client), *([(b"content-length", b"%d" % len(body))] if announced else [])],
         "client": None,
         "server": None,
         "state": {},

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from threading import Event
@@ -19,6 +19,7 @@ import pytest
 from api import feed as feeds
 from api.feed import AWAY, ENDING, HEARTBEAT, SHRUNK, EventUnreadableError, Feed, PositionAheadError, told
 from ledger import Ledger, UnavailableError
+from ledger.access import LOCAL, Principal
 from ledger.events import Recorded
 from ledger.reports import read_report
 from ledger.unit_events import UNITS_STREAM
@@ -26,6 +27,7 @@ from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, w
 from tests.api.test_history import correction
 from tests.api.test_server import address_of, answers, command, end, serve, workers  # noqa: F401
 from tests.conftest import NOW, check_ledger
+from tests.tokens import SERVED
 
 
 def post(client, *numbers: int) -> None:
@@ -257,8 +259,19 @@ def add_row(operator: psycopg.Connection, topic: str | None = None, state: bytes
     operator.execute("UPDATE head SET size = size + 1")
 
 
+async def everybody() -> Principal:
+    return LOCAL
+
+
 class CountingFeed(Feed):
+    """A feed that everybody may follow, and which counts its reads."""
+
     reads = 0
+
+    async def follow(
+        self, after: int | None, look: Callable[[], Awaitable[Principal]] = everybody
+    ) -> AsyncIterator[bytes]:
+        return await super().follow(after, look)
 
     def _read(self, after: int) -> tuple[int, bytes]:
         self.reads += 1
@@ -560,7 +573,7 @@ def test_open_streams_do_not_hold_up_the_end_of_a_server(serve):  # noqa: F811
     served = serve("--workers", "2")
 
     def follow(_: int) -> str:
-        with httpx.Client(base_url=served.url, timeout=20) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
             return client.get(f"/v1/events/stream?after={UNITS}").text
 
     with ThreadPoolExecutor(8) as pool:
@@ -582,7 +595,7 @@ def test_a_follower_survives_kills_and_outages(serve, ledger, door):  # noqa: F8
     positions: list[int] = []
 
     def follow() -> None:
-        with httpx.Client(base_url=served.url, timeout=20) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
             while not positions or positions[-1] < goal:
                 headers = {"Last-Event-ID": str(positions[-1])} if positions else {}
                 try:
@@ -635,7 +648,8 @@ def test_a_client_that_goes_away_is_forgotten(serve, operator):  # noqa: F811
     with ExitStack() as stack:
         for _ in range(3):
             line = stack.enter_context(socket.create_connection(address_of(served)))
-            line.sendall(b"GET /v1/events/stream?after=head HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            asked = "GET /v1/events/stream?after=head HTTP/1.1\r\nHost: localhost\r\n"
+            line.sendall(f"{asked}Authorization: {SERVED.header}\r\n\r\n".encode())
             assert line.recv(100).startswith(b"HTTP/1.1 200")
         wait_until(lambda: looks() == 1)
     wait_until(lambda: looks() == 0)

@@ -20,10 +20,12 @@ from api import gathering
 from api.ending import ServerEndingError
 from api.gathering import Gathering, TooBusyError
 from ledger import AnyCommand, Ledger, Receipt, Refusal, read_report
+from ledger.access import LOCAL
 from ledger.errors import StoreUnavailableError
 from tests.api.conftest import UNITS, check_problem, citizen, report, wait_until
 from tests.api.test_server import HEAD_OF_A_POST, address_of, answers, command, end, serve  # noqa: F401
 from tests.conftest import check_ledger
+from tests.tokens import SERVED
 
 Hold = Callable[[], AbstractContextManager[None]]
 
@@ -68,7 +70,7 @@ class Callers:
         """Come together, and let what can begin begin."""
         for one in several:
             commands = one if isinstance(one, list) else [one]
-            self.tasks.append(asyncio.create_task(self.gathering.record(commands, **how)))
+            self.tasks.append(asyncio.create_task(self.gathering.record(commands, by=LOCAL, **how)))
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -387,7 +389,7 @@ def test_the_end_waits_for_all_that_was_taken(ledger, commits_held):
             receipt.position for [receipt] in await callers.outcomes()
         ]
         with pytest.raises(ServerEndingError):
-            await gathering.record([reported(30)])
+            await gathering.record([reported(30)], by=LOCAL)
 
     ledger.tree()
     run(test())
@@ -422,7 +424,7 @@ def test_a_server_that_is_told_to_end_answers_what_it_has_taken(serve, ledger, c
 
 def post_alone(url: str, body: dict) -> dict:
     """Post over a connection of its own, and return the receipt."""
-    answer = httpx.post(f"{url}/v1/events", json=body, timeout=20)
+    answer = httpx.post(f"{url}/v1/events", json=body, timeout=20, auth=SERVED)
     assert 201 == answer.status_code, answer.text
     return answer.json()
 
@@ -467,7 +469,7 @@ def test_two_workers_that_write_the_same_dossiers_decide_again(serve, ledger):  
                         unit=unit,
                     )
                     # A connection each time, so that the next may be the other worker's.
-                    answer = httpx.post(f"{served.url}/v1/events", json=sent, timeout=20)
+                    answer = httpx.post(f"{served.url}/v1/events", json=sent, timeout=20, auth=SERVED)
                     assert answer.status_code in {201, 409}, answer.text
                     said[answer.json().get("code", type_)] += 1
         return said

@@ -17,16 +17,19 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from litestar.testing import TestClient
 
 from api import imports
 from api.campaign import Campaign, simulate, write
 from api.ending import Ending
 from api.imports import ImportAnswer
+from ledger.access import LOCAL
 from ledger.commands import FIELDS
 from ledger.errors import ImportSpaceError
-from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, wait_until
+from tests.api.conftest import CITIZEN, UNITS, check_problem, citizen, report, token_of, wait_until
 from tests.api.test_server import address_of, answers, command, end, serve, workers  # noqa: F401
 from tests.conftest import check_ledger
+from tests.tokens import SERVED
 
 PATH = "/v1/events/import"
 
@@ -249,7 +252,7 @@ def test_a_file_larger_than_the_disk_is_refused_unread(ledger):
     async def scenario() -> None:
         taking = imports.Imports(ledger, Ending())
         with pytest.raises(ImportSpaceError):
-            await taking.run(body(), size=10**15, atomic=False, dry_run=False, offset=None)
+            await taking.run(body(), by=LOCAL, size=10**15, atomic=False, dry_run=False, offset=None)
 
     asyncio.run(scenario())
 
@@ -258,7 +261,7 @@ def test_one_file_at_a_time(client, ledger):
     """A second one is told to come again while the first is still on its way; then it is taken."""
     half, rest = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(slow_request, client.app, csv_of(GOOD), half, rest)
+        first = pool.submit(slow_request, client, csv_of(GOOD), half, rest)
         assert half.wait(20)
         problem = check_problem(send(client, csv_of(GOOD)), 503, "import_busy")
         assert "another file is being imported" in problem["detail"]
@@ -268,7 +271,7 @@ def test_one_file_at_a_time(client, ledger):
     check_ledger(ledger, length=UNITS + 3)
 
 
-def slow_request(app, body: bytes, half: threading.Event, rest: threading.Event) -> int:
+def slow_request(client: TestClient, body: bytes, half: threading.Event, rest: threading.Event) -> int:
     """Send a body of which half comes later, straight to the application; return the status."""
     statuses: list[int] = []
 
@@ -298,13 +301,13 @@ def slow_request(app, body: bytes, half: threading.Event, rest: threading.Event)
             "root_path": "",
             "scheme": "http",
             "http_version": "1.1",
-            "headers": [(b"content-type", b"text/csv")],
+            "headers": [(b"content-type", b"text/csv"), token_of(client)],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 2),
             "state": {},
             "extensions": {},
         }
-        talking = asyncio.ensure_future(app(scope, receive, send_message))
+        talking = asyncio.ensure_future(client.app(scope, receive, send_message))
         await answered.wait()
         talking.cancel()
 
@@ -317,7 +320,7 @@ def test_a_client_that_falls_silent_gives_up_its_place(client, ledger, monkeypat
     monkeypatch.setattr(imports, "SILENCE_SECONDS_MAX", 0.2)
     never = threading.Event()
     threading.Timer(2, never.set).start()
-    assert 400 == slow_request(client.app, csv_of(GOOD), threading.Event(), never)
+    assert 400 == slow_request(client, csv_of(GOOD), threading.Event(), never)
     check_ledger(ledger, length=UNITS)
     assert 3 == answer(send(client, csv_of(GOOD))).recorded
 
@@ -358,7 +361,7 @@ def test_a_server_stays_responsive_while_a_file_is_imported(serve, ledger, campa
     """Requests are answered meanwhile, and the answer counts every line."""
     served = serve()
     waits: list[float] = []
-    with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=served.url, timeout=60) as other:
+    with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=served.url, timeout=60, auth=SERVED) as other:
         with campaign.open("rb") as file:
             importing = pool.submit(send, served.client, iter(lambda: file.read(65_536), b""))
             while not importing.done():

@@ -21,6 +21,7 @@ from tests.api.conftest import CITIZEN, report, wait_until
 from tests.api.serving import serving
 from tests.api.test_server import Served, address_of, said, workers
 from tests.conftest import Server
+from tests.tokens import SERVED
 
 PUBLIC = [
     "/",
@@ -180,12 +181,16 @@ def test_counts_are_those_of_all_workers(served):
     """Whichever of them is asked, and also of one that was killed since."""
 
     def asks(number: int) -> int:
-        with httpx.Client(base_url=served.url, timeout=20) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
             return [client.get("/v1/reasons").status_code for _ in range(number)].count(200)
 
     def told() -> set[str]:
         name = 'ledger_requests_total{route="GET /v1/reasons",status="200"} '
-        lines = [line for _ in range(10) for line in httpx.get(f"{served.url}/metrics").text.splitlines()]
+        lines = [
+            line
+            for _ in range(10)
+            for line in httpx.get(f"{served.url}/metrics", auth=SERVED).text.splitlines()
+        ]
         return {line.removeprefix(name) for line in lines if line.startswith(name)}
 
     with ThreadPoolExecutor(8) as pool:
@@ -292,7 +297,7 @@ def test_a_caller_is_limited_over_all_workers(place, folder):
         began = time.monotonic()
 
         def asks(_: int) -> list[int]:
-            with httpx.Client(base_url=served.url, timeout=20) as client:
+            with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
                 return [client.get("/v1/reasons").status_code for _ in range(20)]
 
         with ThreadPoolExecutor(8) as pool:

@@ -17,11 +17,15 @@ import httpx
 import pytest
 
 from api.server import STOP_SECONDS_MAX, ServeSettings
+from ledger import Ledger
+from ledger.access import Role
 from ledger.reasons import WITH_REASON
 from tests.api.conftest import CITIZEN, LOOKING, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
+from tests.tokens import SERVED, bearer, make_key, served_issuer
 
 ROOT = Path(__file__).parents[2]
+NO_ISSUER = {"LEDGER_ISSUER": "", "LEDGER_AUDIENCE": "", "LEDGER_JWKS": ""}
 
 
 class Served(NamedTuple):
@@ -49,22 +53,26 @@ def anybody_left(group: int) -> bool:
 
 
 @pytest.fixture
-def command(conninfo, key_file) -> Callable[..., subprocess.Popen]:
+def command(conninfo, key_file, tmp_path) -> Callable[..., subprocess.Popen]:
     """Start ``ledger serve`` on the test's database, in a process group of its own."""
     settings = {
         "LEDGER_DATABASE_URL": conninfo,
         "LEDGER_KEY_FILE": str(key_file),
         "PYTHONDONTWRITEBYTECODE": "1",
+        **served_issuer(tmp_path),
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
 
     def start(
-        *arguments: str, stdout: int | IO[str] = subprocess.PIPE, stderr: int | IO[str] = subprocess.STDOUT
+        *arguments: str,
+        stdout: int | IO[str] = subprocess.PIPE,
+        stderr: int | IO[str] = subprocess.STDOUT,
+        **other: str,
     ) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", "api.main", "serve", *arguments],
             cwd=ROOT,
-            env=environment | settings,
+            env=environment | settings | other,
             stdout=stdout,
             stderr=stderr,
             text=True,
@@ -85,7 +93,7 @@ def serve(ledger, command, tmp_path) -> Iterator[Callable[..., Served]]:
         with output.open("w") as stdout, log.open("w") as stderr:
             process = command("--port", str(port), *arguments, stdout=stdout, stderr=stderr)
         url = f"http://127.0.0.1:{port}"
-        client = httpx.Client(base_url=url, timeout=20, headers=LOOKING)
+        client = httpx.Client(base_url=url, timeout=20, auth=SERVED, headers=LOOKING)
         served.append(Served(process, client, url, output, log))
         wait_until(lambda: answers(served[-1]) and "serving at" in log.read_text(), 30)
         return served[-1]
@@ -138,7 +146,9 @@ def address_of(served: Served) -> tuple[str, int]:
     return "127.0.0.1", int(served.url.rsplit(":", 1)[1])
 
 
-HEAD_OF_A_POST = "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+HEAD_OF_A_POST = (
+    f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {SERVED.header}\r\n"
+)
 
 
 @contextmanager
@@ -303,7 +313,7 @@ def test_two_workers_stay_correct_under_eight_clients(serve, ledger):
     def work(worker: int) -> int:
         own = [report(citizen=citizen(1000 * (worker + 1) + number)) for number in range(20)]
         new = 0
-        with httpx.Client(base_url=served.url, timeout=30) as client:
+        with httpx.Client(base_url=served.url, timeout=30, auth=SERVED) as client:
             for one, other in zip(own, common, strict=True):
                 several = client.post("/v1/events", json=[one, other])
                 alone = client.post("/v1/events", json=other)
@@ -350,7 +360,8 @@ def test_a_database_that_goes_away_is_a_problem_that_passes(serve, door, ledger)
 def test_readers_that_wait_do_not_delay_a_report(serve):
     """However many ask for a position that is far ahead; each is told to come back, in its turn."""
     served = serve()
-    question = b"GET /v1/totals?after=1000000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    head = HEAD_OF_A_POST.replace("POST /v1/events", "GET /v1/totals?after=1000000")
+    question = f"{head}\r\n".encode()
     with ExitStack() as stack:
         readers = [stack.enter_context(socket.create_connection(address_of(served))) for _ in range(100)]
         for reader in readers:
@@ -372,7 +383,7 @@ def test_a_worker_that_is_killed_is_replaced(serve, ledger):
     served = serve("--workers", "2")
 
     def work(number: int) -> None:
-        with httpx.Client(base_url=served.url, timeout=20) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
             for step in range(60):
                 sent = report(citizen=citizen(1000 * number + step))
                 wait_until(lambda: is_recorded(client, sent))
@@ -491,13 +502,39 @@ def test_a_port_that_is_taken_is_said_clearly(command, ledger):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
-def test_no_host_but_this_machine_is_served(command, ledger, host):
-    """Until access control is built."""
-    process = command("--host", host, "--port", str(free_port()))
+def test_no_host_but_this_machine_is_served_without_keys(command, ledger, host):
+    """Nobody could ask anything, and whoever tried keys would have all the time."""
+    process = command("--host", host, "--port", str(free_port()), **NO_ISSUER)
     output, _ = process.communicate(timeout=30)
 
     assert 2 == process.returncode, output
     assert f"will not serve on {host}" in " ".join(output.split())
+
+
+def test_another_host_is_served_once_there_is_a_key(command, ledger, tmp_path):
+    """It is asked under its own name, and with the key."""
+    port, log = free_port(), tmp_path / "log"
+    # By the clock on the wall, which is the server's.
+    with Ledger(ledger.database, ledger._identities) as now:
+        token = make_key(now, Role.VIEWER)
+    with log.open("w") as stderr:
+        process = command(
+            "--host",
+            "0.0.0.0",
+            "--port",
+            str(port),
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            **NO_ISSUER,
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            wait_until(lambda: "serving at" in log.read_text(), 30)
+            assert 401 == client.get("/v1/units").status_code
+            assert 200 == client.get("/v1/units", headers=bearer(token)).status_code
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def test_workers_record_by_what_their_parent_was_told(serve, ledger, tmp_path):
@@ -515,7 +552,7 @@ def test_workers_record_by_what_their_parent_was_told(serve, ledger, tmp_path):
     wait_until(lambda: answers(served))
     for number in range(8):
         # A connection of its own, so that each of the two has some of these.
-        with httpx.Client(base_url=served.url, timeout=20, headers=LOOKING) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED, headers=LOOKING) as client:
             rows = client.get("/v1/reasons").json()["rows"]
             first, *others = client.post(
                 "/v1/events",
