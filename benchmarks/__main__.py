@@ -132,6 +132,8 @@ TABLE = [
         [
             Line("http.idle", "POST to a handler that only reads the body, same server", "answers/s"),
             Line("http.post", "POST /v1/events, one report each", "answers/s"),
+            Line("http.open", "the same, where nobody is asked who they are", "answers/s"),
+            ratio("http.post", "http.open", "of what is answered where nobody is asked", at_least(0.8)),
             ratio("http.post", "http.idle", "of the handler that only reads the body", at_least(0.5)),
             ratio("http.post", "pgbench.16", "of one-row commits of 16 clients"),
             Line("http.post.p50", "answered within, half of them", "ms"),

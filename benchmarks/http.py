@@ -11,7 +11,8 @@ import httpx
 from benchmarks.http_load import LoadGeneratorMissingError, post_load
 from benchmarks.server import serving
 from benchmarks.table import Results, step
-from ledger import Ledger
+from ledger import Ledger, open_ledger
+from ledger.access import Role
 
 CONNECTIONS = 64
 REQUESTS = 300
@@ -29,7 +30,7 @@ QUESTIONS = {
 LOOKING = {"Purpose": "audit"}
 """What histories are read for; that they are is recorded each time."""
 _PATH = "/v1/events"
-LOAD_KEYS = ("http.idle", "http.post", "http.post.p50", "http.post.p99", "http.post.refused")
+LOAD_KEYS = ("http.idle", "http.open", "http.post", "http.post.p50", "http.post.p99", "http.post.refused")
 
 
 def serve_command(home: Path, schema: str = "ledger") -> list[str]:
@@ -37,20 +38,28 @@ def serve_command(home: Path, schema: str = "ledger") -> list[str]:
 
 
 def measure_load(ledger: Ledger, home: Path, seconds: int, repeats: int, results: Results) -> None:
-    """Load the API and an idle one in turn; each report recorded is checked against the log's length."""
+    """Load the API, one that asks nobody who they are, and an idle one in turn; each report recorded is checked against the log's length."""
     idle = [sys.executable, "-m", "benchmarks.idle_app"]
-    with serving(idle, home) as idle_url, serving(serve_command(home), home) as api_url:
+    unlocked = [sys.executable, "-m", "benchmarks.open_app", "--home", str(home)]
+    token = ledger.create_key([Role.OPERATOR], name="benchmark").token
+    with (
+        serving(idle, home) as idle_url,
+        serving(unlocked, home) as open_url,
+        serving(serve_command(home), home) as api_url,
+    ):
         assert httpx.post(idle_url + _PATH, json={}).json() == {"said": "idle"}
         try:
             if repeats > 1:
-                for url in (idle_url, api_url):
-                    post_load(url, _PATH, 1, CONNECTIONS)
+                for url in (idle_url, open_url, api_url):
+                    post_load(url, _PATH, 1, CONNECTIONS, token)
             for repeat in range(repeats):
                 with step(f"HTTP, {CONNECTIONS} connections, {repeat + 1} of {repeats}"):
                     nothing = post_load(idle_url, _PATH, seconds, CONNECTIONS)
                     assert nothing["not_2xx"] + nothing["broken"] == 0, nothing
+                    without = post_load(open_url, _PATH, seconds, CONNECTIONS)
+                    assert without["not_2xx"] + without["broken"] == 0, without
                     before = ledger.head().position
-                    done = post_load(api_url, _PATH, seconds, CONNECTIONS)
+                    done = post_load(api_url, _PATH, seconds, CONNECTIONS, token)
                     recorded = ledger.head().position - before
                     good = done["requests"] - done["not_2xx"]
                     # wrk hangs up on those that are under way when its time is over.
@@ -59,6 +68,7 @@ def measure_load(ledger: Ledger, home: Path, seconds: int, repeats: int, results
                         recorded,
                     )
                     results.add("http.idle", nothing["rate"])
+                    results.add("http.open", without["rate"])
                     results.add("http.post", good / done["seconds"])
                     results.add("http.post.p50", done["p50_ms"])
                     results.add("http.post.p99", done["p99_ms"])
@@ -72,11 +82,21 @@ def measure_questions(
     home: Path, dossier_ids: Sequence[str], scale: float, results: Results, *, suffix: str = ""
 ) -> None:
     """Ask one after the other; the client's own time is part of it."""
-    with serving(serve_command(home), home) as url, httpx.Client(base_url=url, headers=LOOKING) as client:
+    with (
+        serving(serve_command(home), home) as url,
+        httpx.Client(base_url=url, headers=headers_of(home)) as client,
+    ):
         for key, (address, count) in QUESTIONS.items():
             _latency(results, f"get.{key}", suffix, client, [address] * _asked(count, scale))
         histories = [f"/v1/dossiers/{one}/history" for one in dossier_ids[: _asked(REQUESTS, scale)]]
         _latency(results, "get.history", suffix, client, histories)
+
+
+def headers_of(home: Path) -> dict[str, str]:
+    """Return what a client sends that may ask everything of a home's ledger, by a key that is made for it."""
+    with open_ledger(home=home) as ledger:
+        token = ledger.create_key([Role.OPERATOR], name="benchmark").token
+    return LOOKING | {"Authorization": f"Bearer {token}"}
 
 
 def _asked(count: int, scale: float) -> int:

@@ -25,8 +25,13 @@ class LoadGeneratorMissingError(Exception):
     """Nothing was measured: there is no wrk."""
 
 
-def post_load(url: str, path: str, seconds: int, connections: int) -> dict[str, Any]:
+def post_load(
+    url: str, path: str, seconds: int, connections: int, token: str | None = None
+) -> dict[str, Any]:
     """POST one report a request, each of another citizen, and return what came of it.
+
+    Args:
+        token: Of whoever reports; None: nobody says who it is.
 
     Returns:
         ``requests`` answered, ``seconds``, ``rate`` (answers a second), ``p50_ms``, ``p99_ms``, ``max_ms``;
@@ -41,7 +46,7 @@ def post_load(url: str, path: str, seconds: int, connections: int) -> dict[str, 
     first = int(time.time() * CITIZENS_A_SECOND) % 10**11
     load = ["-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
     done = subprocess.run(
-        [wrk, *load, "-s", str(_SCRIPT), url, "--", path, str(first)],
+        [wrk, *load, "-s", str(_SCRIPT), url, "--", path, str(first), *([token] if token else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -59,9 +64,10 @@ def post_load(url: str, path: str, seconds: int, connections: int) -> dict[str, 
 @click.option("--path", default="/v1/events", show_default=True)
 @click.option("--seconds", default=5, show_default=True)
 @click.option("--connections", default=64, show_default=True)
-def main(url: str, path: str, seconds: int, connections: int) -> None:
+@click.option("--token", envvar="TOKEN", help="Of whoever reports.  [env var: TOKEN]")
+def main(url: str, path: str, seconds: int, connections: int, token: str | None) -> None:
     """Load a server that runs already, and print what came of it."""
-    click.echo(json.dumps(post_load(url, path, seconds, connections), indent=2))
+    click.echo(json.dumps(post_load(url, path, seconds, connections, token), indent=2))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import httpx
 
 from api.campaign import COLUMNS, Campaign, simulate
 from benchmarks.growth import EVENTS_A_DOSSIER, check_room
-from benchmarks.http import ask, p95, serve_command
+from benchmarks.http import ask, headers_of, p95, serve_command
 from benchmarks.ledger import import_rows
 from benchmarks.nation import OLD, make_nation
 from benchmarks.server import facts, postgres_in, serving, settle, vacuum
@@ -133,7 +133,7 @@ def _ask(home: Path, events: int, results: Results) -> None:
     with (
         step("questions over HTTP"),
         serving(serve_command(home), home) as url,
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, headers=headers_of(home)) as client,
     ):
         for key, (_, address) in QUESTIONS.items():
             [first] = ask(client, [address])

@@ -1,11 +1,14 @@
--- What wrk sends: each request is a report about a citizen of its own. The arguments are the path and the first
--- citizen's last eleven digits. One thread only: a second one would send the same citizens.
+-- What wrk sends: each request is a report about a citizen of its own. The arguments are the path, the first
+-- citizen's last eleven digits, and the token of whoever reports; none if absent. One thread only: a second one would send the same citizens.
 
 local path, citizen
 
 function init(args)
    path, citizen = args[1], tonumber(args[2])
    wrk.headers["Content-Type"] = "application/json"
+   if args[3] then
+      wrk.headers["Authorization"] = "Bearer " .. args[3]
+   end
 end
 
 function request()
