@@ -52,6 +52,8 @@ def test_a_look_is_recorded_with_what_the_headers_say(ask, ledger, dossier):
         (str(stream), event.what, event.purpose, event.text)
         for stream, _, event, _ in check_reads(ledger.database)
     ]
+    # Of whoever has sent the token, and not of the server.
+    assert {"person"} == {event.kind for _, _, event, _ in check_reads(ledger.database)}
 
 
 def test_it_must_be_said_what_for(ask, ledger):
@@ -79,6 +81,7 @@ def test_a_worklist_is_work(client, ask, ledger, dossier):
 FAULTS = (
     ({"Purpose": "curiosity"}, "unknown_purpose"),
     ({"Purpose": ""}, "unknown_purpose"),
+    ({"Purpose": "local"}, "unknown_purpose"),
     ({"Purpose": "audit", "Purpose-Text": "%"}, "invalid_field"),
     ({"Purpose": "audit", "Purpose-Text": "%zz"}, "invalid_field"),
     ({"Purpose": "audit", "Purpose-Text": "%ff"}, "invalid_field"),
