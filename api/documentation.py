@@ -4,6 +4,7 @@ import ast
 import inspect
 from collections.abc import Container, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -192,8 +193,13 @@ def _secure(path: PathItem, asked: Container[object]) -> None:
         }
 
 
-def _fields(struct: type) -> Iterator[tuple[str, str]]:
-    """Yield the fields that have a string under them, with it."""
+@cache
+def _fields(struct: type) -> tuple[tuple[str, str], ...]:
+    """Return the fields that have a string under them, with it."""
+    return tuple(_read_fields(struct))
+
+
+def _read_fields(struct: type) -> Iterator[tuple[str, str]]:
     for base in struct.__mro__:
         if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
             [declared] = ast.parse(inspect.getsource(base)).body

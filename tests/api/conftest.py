@@ -101,6 +101,17 @@ def documented(document: dict, method: str, path: str) -> set[int] | None:
     return None
 
 
+_documents: dict[frozenset[tuple[str, str]], dict] = {}
+
+
+def document_of(app: Litestar) -> dict:
+    """Return an application's document, which takes a tenth of a second to make: once for those with the same routes."""
+    routes = frozenset((route.path, method) for route in app.routes for method in route.methods)
+    if routes not in _documents:
+        _documents[routes] = app.openapi_schema.to_schema()
+    return _documents[routes]
+
+
 @contextmanager
 def authenticator_of(ledger: Ledger) -> Iterator[tuple[Authenticator, Issuer]]:
     """An authenticator that takes the tokens of an issuer, whose clock is the ledger's."""
@@ -130,7 +141,7 @@ def client_of(app: Litestar) -> Iterator[TestClient]:
 
     Who asks is ``app.state.asking``, where a test has set that.
     """
-    document = app.openapi_schema.to_schema()
+    document = document_of(app)
 
     def check_answer(response: httpx.Response) -> None:
         response.read()

@@ -134,7 +134,6 @@ def test_a_position_that_is_not_there_yet_is_waited_for_in_vain(client, position
             "unit=038090001234",
             "unknown_unit",
         ),
-        ("unit=%00", "unknown_unit"),
     ],
 )
 def test_a_unit_that_means_nothing_is_refused(client, address, code):
