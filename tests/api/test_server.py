@@ -93,7 +93,7 @@ def serve(ledger, command, tmp_path) -> Iterator[Callable[..., Served]]:
         with output.open("w") as stdout, log.open("w") as stderr:
             process = command("--port", str(port), *arguments, stdout=stdout, stderr=stderr)
         url = f"http://127.0.0.1:{port}"
-        client = httpx.Client(base_url=url, timeout=20, auth=SERVED, headers=LOOKING)
+        client = httpx.Client(base_url=url, timeout=20, auth=SERVED, headers=LOOKING, verify=False)
         served.append(Served(process, client, url, output, log))
         wait_until(lambda: answers(served[-1]) and "serving at" in log.read_text(), 30)
         return served[-1]
@@ -313,7 +313,7 @@ def test_two_workers_stay_correct_under_eight_clients(serve, ledger):
     def work(worker: int) -> int:
         own = [report(citizen=citizen(1000 * (worker + 1) + number)) for number in range(20)]
         new = 0
-        with httpx.Client(base_url=served.url, timeout=30, auth=SERVED) as client:
+        with httpx.Client(base_url=served.url, timeout=30, auth=SERVED, verify=False) as client:
             for one, other in zip(own, common, strict=True):
                 several = client.post("/v1/events", json=[one, other])
                 alone = client.post("/v1/events", json=other)
@@ -383,7 +383,7 @@ def test_a_worker_that_is_killed_is_replaced(serve, ledger):
     served = serve("--workers", "2")
 
     def work(number: int) -> None:
-        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED) as client:
+        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED, verify=False) as client:
             for step in range(60):
                 sent = report(citizen=citizen(1000 * number + step))
                 wait_until(lambda: is_recorded(client, sent))
@@ -552,7 +552,9 @@ def test_workers_record_by_what_their_parent_was_told(serve, ledger, tmp_path):
     wait_until(lambda: answers(served))
     for number in range(8):
         # A connection of its own, so that each of the two has some of these.
-        with httpx.Client(base_url=served.url, timeout=20, auth=SERVED, headers=LOOKING) as client:
+        with httpx.Client(
+            base_url=served.url, timeout=20, auth=SERVED, headers=LOOKING, verify=False
+        ) as client:
             rows = client.get("/v1/reasons").json()["rows"]
             first, *others = client.post(
                 "/v1/events",
