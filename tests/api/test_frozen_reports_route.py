@@ -60,6 +60,7 @@ def test_counts_that_somebody_changed(client, frozen, operator, caplog):
     """Nothing of it is answered, and the server's log says so."""
     operator.execute("UPDATE unit_totals_deltas SET count = 7")
     operator.execute("UPDATE unit_totals_month SET collected = 7")
+    operator.execute("UPDATE unit_totals_pentad SET collected = 7")
     operator.execute("UPDATE unit_totals_day SET collected = 7")
     problem = check_problem(client.get("/v1/reports/2024-12-09-evening"), 409, "report_differs")
     assert "ledger reconcile" in problem["detail"]

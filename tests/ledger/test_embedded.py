@@ -186,7 +186,7 @@ def test_a_cold_start_gives_a_server_as_promised(opened):
         "wal_level": "logical",
     }
     assert promised == {name: in_force[name] for name in promised}
-    assert int(in_force["shared_buffers"]) * 8192 <= 2 << 30
+    assert int(in_force["shared_buffers"]) * 8192 <= 8 << 30
     assert ask(server, "SELECT datcollate FROM pg_database WHERE datname = 'ledger'") == [("C.UTF-8",)]
     assert [("local", "scram-sha-256")] == ask(
         server, "SELECT DISTINCT type, auth_method FROM pg_hba_file_rules"
