@@ -101,6 +101,7 @@ def documented(document: dict, method: str, path: str) -> set[int] | None:
     return None
 
 
+_TEMPORARY = tempfile.gettempdir()
 _documents: dict[frozenset[tuple[str, str]], dict] = {}
 
 
@@ -116,7 +117,8 @@ def document_of(app: Litestar) -> dict:
 def authenticator_of(ledger: Ledger) -> Iterator[tuple[Authenticator, Issuer]]:
     """An authenticator that takes the tokens of an issuer, whose clock is the ledger's."""
     issuer = Issuer.of(ledger)
-    with tempfile.TemporaryDirectory() as folder:
+    # Not where a test lets the program put what is temporary.
+    with tempfile.TemporaryDirectory(dir=_TEMPORARY) as folder:
         yield Authenticator(ledger, issuer.settings(Path(folder))), issuer
 
 

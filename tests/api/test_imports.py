@@ -379,7 +379,7 @@ def test_a_server_stays_responsive_while_a_file_is_imported(serve, ledger, campa
 
 def half_sent(line: socket.socket, body: bytes) -> None:
     line.sendall(
-        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nAuthorization: {SERVED.header}\r\n"
         f"Content-Length: {len(body) + 1000}\r\n\r\n".encode()
         + body
     )
@@ -394,7 +394,10 @@ def test_a_file_that_is_cut_on_the_way_records_nothing(serve, ledger):  # noqa: 
             time.sleep(0.2)
         wait_until(lambda: send(served.client, b"").status_code == 400)
     with socket.create_connection(address_of(served)) as line:
-        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nConnection: close\r\n"
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nConnection: close\r\n"
+            f"Authorization: {SERVED.header}\r\n"
+        )
         line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n5\r\nkey,t\r\nzz\r\n".encode())
         told = line.makefile("rb").read().decode()
     assert "HTTP/1.1 400 " in told
