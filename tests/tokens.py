@@ -164,9 +164,11 @@ class Asking(httpx.Auth):
     @property
     def header(self) -> str:
         # A test may set the clock either way, and a token lasts for half an hour.
-        if not 0 <= self._issuer.now() - self._at < self.RENEW_SECONDS:
-            self._at = self._issuer.now()
+        now = self._issuer.now()
+        if not 0 <= now - self._at < self.RENEW_SECONDS:
+            # Before the time of it: threads share this, and none may find a time without its token.
             self._header = bearer(self._issuer.token("operator:*", staff_code="*"))["Authorization"]
+            self._at = now
         return self._header
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     ),
 ]
 NO_STORE = (b"cache-control", b"no-store")
+ID_BYTES, IDS_AT_ONCE = 12, 256
 
 _is_id = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 # As long as a personal number, or as one that has lost its leading zero.
@@ -59,11 +60,12 @@ class Edge:
         """Take where to count, and whom to tell of each request when it is done."""
         self._counts = counts
         self._tell = tell
+        self._ids = _new_ids()
 
     async def answer(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Have a request answered by *app*."""
         began = time.perf_counter_ns()
-        request_id = scope["request_id"] = _request_id(scope)  # type: ignore[typeddict-unknown-key]
+        request_id = scope["request_id"] = _given_id(scope) or next(self._ids)  # type: ignore[typeddict-unknown-key]
         if is_odd(scope):
             # No route has it. What stands before us, or a rule about addresses, may read it in another way.
             scope["path"] = "/%"
@@ -111,12 +113,24 @@ def principal_name(scope: Any) -> str | None:
     return principal.name if principal else None
 
 
-def _request_id(scope: HTTPScope) -> str:
-    """Return the id that a client or a proxy has given, if it may stand in a log; else a new one."""
+def _given_id(scope: HTTPScope) -> str | None:
+    """Return the id that a client or a proxy has given, if it may stand in a log."""
     for name, value in scope["headers"]:
         if name == ID_HEADER and _is_id(value) and not _has_number(value):
             return value.decode()
-    return os.urandom(12).hex()
+    return None
+
+
+def _new_ids() -> Iterator[str]:
+    """Yield ids that nobody can guess.
+
+    Many from one call of the system: while it lasts other threads get Python's lock, and whoever is to be answered waits
+    until they give it back.
+    """
+    while True:
+        block = os.urandom(ID_BYTES * IDS_AT_ONCE).hex()
+        for start in range(0, len(block), 2 * ID_BYTES):
+            yield block[start : start + 2 * ID_BYTES]
 
 
 def is_odd(scope: HTTPScope) -> bool:

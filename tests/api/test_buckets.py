@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from api.edge.buckets import NANOSECONDS, WAYS, Buckets, Rate
+from api.edge.buckets import LEASE_PART, NANOSECONDS, WAYS, Buckets, Rate
 from api.edge.counts import Counts, Level
 from api.edge.shared import WORKERS_MAX, Shared
 
@@ -83,6 +83,19 @@ def test_processes_share_a_bucket():
     for process in processes:
         process.join(30)
     assert 100 == sum(got)
+
+
+def test_a_process_takes_several_at_once_and_never_more_than_there_are():
+    """Of large buckets; what one process has taken, another one cannot have, and what it does not use is gone soon."""
+    shared = Shared()
+    one, other = Buckets(shared), Buckets(shared)
+    rate = Rate(0.001, 10 * LEASE_PART)
+    assert 1 == taken(one, "a", 1, rate=rate)
+    assert 10 * LEASE_PART - 10 == taken(other, "a", 20 * LEASE_PART, rate=rate)
+    assert 9 == taken(one, "a", 20, rate=rate)
+    late = Buckets(Shared())
+    assert 1 == taken(late, "a", 1, rate=rate)
+    assert 10 * LEASE_PART - 10 == taken(late, "a", 20 * LEASE_PART, NANOSECONDS, rate=rate)
 
 
 def hold(shared: Shared, ready) -> None:
