@@ -90,7 +90,7 @@ class Door:
             loop = asyncio.get_running_loop()
             principal = await loop.run_in_executor(_threads, self._authenticator.authenticate, authorization)
         if rights:
-            check_right(principal, *sorted(rights))
+            check_right(principal, *rights)
         return principal
 
 

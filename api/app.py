@@ -37,6 +37,7 @@ from api.imports import Imports, count_import
 from api.metrics import metrics, telling_level
 from api.overdue import OverdueController
 from api.parameters import refuse_unknown_parameters
+from api.patience import Patience
 from api.problems import CODES, HANDLERS, STATUSES
 from api.progress import ProgressController
 from api.purposes import PurposeController
@@ -103,7 +104,7 @@ def create_app(
     worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
     cues = Cues(ledger, totals)
     ending, feed, door = Ending(), Feed(ledger), Door(authenticator)
-    gathering = Gathering(ledger)
+    gathering, patience = Gathering(ledger), Patience()
     imports = Imports(ledger, ending, on_done=lambda result: count_import(app.state.counts, result))
     ending.on_begin(feed.end)
 
@@ -157,6 +158,7 @@ def create_app(
         lifespan=[
             *settings.pop("lifespan", ()),
             watching,
+            patience.lifespan,
             gathering.lifespan,
             telling_level(ledger, gathering),
             feed.lifespan,
@@ -181,6 +183,7 @@ def create_app(
     app.edge = Edge(counts, tell_stderr if edge.log == "json" else None)
     app.state.counts = counts
     app.state.gathering = gathering
+    app.state.patience = patience
     app.state.fail = failing(buckets, edge.failures)
     describe(app.openapi_schema, [handler.operation_id for _, handler, rights in declared(app) if rights])
     return app

@@ -1,6 +1,5 @@
 """Read request bodies strictly: whatever is sent becomes a report or one clear error, never a crash."""
 
-import asyncio
 import math
 from collections.abc import Callable
 from datetime import date
@@ -13,14 +12,13 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
 from api import cloud_events
+from api.patience import Patience
 from ledger import AnyCommand, LedgerError, read_report
 from ledger.errors import BatchTooLargeError, FieldInvalidError, InputError, JsonInvalidError, NotUtf8Error
 from ledger.json_objects import check_depth, check_names
 
 BODY_BYTES_MAX = 2_000_000
 ITEMS_MAX = 1_000
-BODY_SECONDS_MAX = 30
-"""How long a body may take to come. A file has no such limit, but may not fall silent."""
 
 JSON = "application/json"
 CLOUD_EVENTS = "application/cloudevents"
@@ -79,10 +77,11 @@ class BodyRequest(Request[Any, Any, Any]):
         length = int(announced) if announced.isdecimal() and len(announced) < 20 else math.inf
         limit = self.route_handler.resolve_request_max_body_size()
         bytes_max = math.inf if limit is None else limit
+        patience: Patience = self.app.state.patience
         parts: list[bytes] = []
         received, more = 0, True
         try:
-            async with asyncio.timeout(BODY_SECONDS_MAX):
+            with patience:
                 while more and received < length:
                     message = await self.receive()
                     if message["type"] != "http.request":
@@ -94,10 +93,10 @@ class BodyRequest(Request[Any, Any, Any]):
                         # What comes of it still is not read, so nothing can come after it.
                         raise RequestEntityTooLarge(headers={"Connection": "close"})
         except TimeoutError:
-            slow = (
-                f"the body did not come within {BODY_SECONDS_MAX} seconds; send it again with the same keys"
-            )
-            raise BodyCutError(slow) from None
+            seconds = f"{patience.seconds_max:g} seconds"
+            raise BodyCutError(
+                f"the body did not come within {seconds}; send it again with the same keys"
+            ) from None
         self._body = self._connection_state.body = b"".join(parts)
         return self._body
 

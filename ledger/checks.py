@@ -133,9 +133,13 @@ def _check_step(command: StepCommand) -> None:
         many_digits = _line("key", command.key, KEY_CHARACTERS_MAX)
         many_digits |= _word("actor", command.actor, ACTOR_CHARACTERS_MAX)
         many_digits |= _word("unit", command.unit, UNIT_CHARACTERS_MAX)
-        many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
-        many_digits |= _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX)
-        many_digits |= _note(command.note)
+        # Most are empty, and to be asked nothing takes the time of an answer.
+        if command.team != "":
+            many_digits |= _word("team", command.team, TEAM_CHARACTERS_MAX)
+        if command.residence_unit != "":
+            many_digits |= _word("residence_unit", command.residence_unit, UNIT_CHARACTERS_MAX)
+        if command.note != "":
+            many_digits |= _note(command.note)
     except FieldInvalidError:
         _check_own_number(command)
         raise

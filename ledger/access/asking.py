@@ -29,8 +29,11 @@ WORDS: Mapping[Right, str] = {
 
 def check_right(by: Principal, *rights: Right) -> None:
     """Raise NotPermittedError unless somebody holds one of the rights over some part."""
-    if not any(by.holds(right) for right in rights):
-        told = " or ".join(WORDS[right] for right in rights)
+    for right in rights:
+        if by.holds(right):
+            break
+    else:
+        told = " or ".join(WORDS[right] for right in sorted(rights))
         raise NotPermittedError(f"you have no role to {told}; whoever runs the ledger gives roles")
 
 

@@ -10,7 +10,7 @@ import pytest
 from litestar import get
 from litestar.testing import TestClient, create_test_client
 
-from api import bodies, problems
+from api import problems
 from api.access import TokenInvalidError, watch
 from api.app import create_app
 from api.edge import requests
@@ -19,6 +19,7 @@ from api.edge.hosts import only_hosts
 from api.edge.limits import caller_of, failing
 from api.edge.settings import EdgeSettings
 from api.edge.shared import Shared
+from api.patience import Patience
 from ledger import Ledger
 from ledger.access import LOCAL, NOBODY
 from projections import open_totals
@@ -141,7 +142,8 @@ def test_utf_8_may_be_said_aloud(client, declared):
 
 def test_a_body_that_is_slow_is_given_up(client, monkeypatch):
     """A client that never ends it does not hold its part of the memory for ever."""
-    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.05)
+    patience = Patience(seconds_max=0.05, look_seconds=0.01)
+    monkeypatch.setattr(client.app.state, "patience", patience)
 
     async def ask() -> httpx.Response:
         async def slowly():
@@ -150,9 +152,8 @@ def test_a_body_that_is_slow_is_given_up(client, monkeypatch):
             yield b"}"
 
         transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://testserver", auth=client.auth
-        ) as slow:
+        asking = httpx.AsyncClient(transport=transport, base_url="http://testserver", auth=client.auth)
+        async with patience.lifespan(client.app), asking as slow:
             return await slow.post("/v1/events", content=slowly())
 
     problem = check_problem(asyncio.run(ask()), 400, "body_cut")
