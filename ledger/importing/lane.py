@@ -5,6 +5,7 @@ own; and all lines of a dossier are decided together, by the time they happened,
 order of a file nor the number of its lanes matters.
 """
 
+import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from operator import itemgetter
@@ -97,6 +98,9 @@ def _part(source: BinaryIO, job: Job, buckets: Buckets) -> Iterator[Met | Settle
     """Keep the lines of this lane's citizens, parted by citizen; refuse those that are no report."""
     count = 0
     refused: list[RefusedLine] = []
+    # Each lane reads every line, most of them others': what is asked of each is asked with few words.
+    lane, lanes, buckets_count, keep = job.lane, job.lanes, job.buckets, buckets.add
+    most = ATOMIC_LINES_MAX if job.atomic else sys.maxsize
     for line in read_lines(source):
         count += 1
         if count % MET_LINES == 0:
@@ -104,19 +108,20 @@ def _part(source: BinaryIO, job: Job, buckets: Buckets) -> Iterator[Met | Settle
             if refused:
                 yield Settled(refused=refused)
                 refused = []
-        if job.atomic and count > ATOMIC_LINES_MAX:
+        if count > most:
             raise BatchTooLargeError(
                 f"the file has more than {ATOMIC_LINES_MAX} lines, the most that all or nothing takes"
             )
-        citizen = line.values[_CITIZEN]
+        values = line.values
+        citizen = values[_CITIZEN]
         # Who is no citizen has no dossier to be kept together. The checksum is the same in every process, unlike hash.
-        share = crc32(citizen.encode(errors="surrogatepass")) if len(citizen) == 12 else line.number
-        if share % job.lanes != job.lane:
+        share = crc32(citizen.encode()) if len(citizen) == 12 and citizen.isascii() else line.number
+        if share % lanes != lane:
             continue
         if line.error is None:
-            buckets.add(share // job.lanes % job.buckets, (line.number, line.values))
+            keep(share // lanes % buckets_count, (line.number, values))
         else:
-            refused.append((line.number, line.values, line.error.code, str(line.error)))
+            refused.append((line.number, values, line.error.code, str(line.error)))
     if refused:
         yield Settled(refused=refused)
     yield Met(count, all=True)

@@ -89,21 +89,6 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
 
 def _csv_lines(text: io.TextIOWrapper) -> Iterator[Line]:
     """Yield the lines of a CSV; the last one, if it lacks fields, was cut."""
-    held: Line | None = None
-    for line in _csv_records(text):
-        if held is not None:
-            yield held
-            held = None
-        if isinstance(line.error, FieldsLackingError):
-            held = line
-        else:
-            yield line
-    if held is not None:
-        cut = LineCutError(f"the file ends in the middle of this line: {held.error}")
-        yield msgspec.structs.replace(held, error=cut)
-
-
-def _csv_records(text: io.TextIOWrapper) -> Iterator[Line]:
     source = _Physical(text)
     header_line = source.readline()
     if not header_line.strip():
@@ -137,7 +122,10 @@ def _csv_records(text: io.TextIOWrapper) -> Iterator[Line]:
             if row == [""]:
                 continue
         values = pick([*row, ""]) if len(row) == width else _raw("".join(physical))
-        yield _record(number, values, _record_fault(row, width, physical))
+        fault = _record_fault(row, width, physical)
+        if isinstance(fault, FieldsLackingError) and source.only_blanks_follow():
+            fault = LineCutError(f"the file ends in the middle of this line: {fault}")
+        yield _record(number, values, fault)
 
 
 def _record(number: int, values: tuple[str, ...], fault: InputError | None) -> Line:
@@ -215,6 +203,14 @@ class _Physical:
         while len(rest) == LINE_CHARACTERS_MAX and not rest.endswith(_LINE_ENDS):
             rest = self._text.readline(LINE_CHARACTERS_MAX)
         return line
+
+    def only_blanks_follow(self) -> bool:
+        """Pass over blank lines; return whether the file ends there."""
+        while line := self.readline():
+            if line.strip("\r\n"):
+                self.put_back([line])
+                return False
+        return True
 
     def put_back(self, lines: list[str]) -> None:
         self._ahead.extendleft(reversed(lines))

@@ -369,6 +369,18 @@ class TestRefusedLines:
         [line] = refused_lines(refused_path)
         assert ("3", "line_cut") == (line["line"], line["error"])
 
+    def test_that_lack_fields_are_cut_only_where_nothing_but_blanks_follows(self, imported, refused_path):
+        """And whatever follows keeps its number."""
+        good = csv_of([GOOD])
+        short = b"k9,collected\n"
+        assert (2, 1, 0, 1) == counts(imported(good + short + b"\n\r\n\n"))
+        [line] = refused_lines(refused_path)
+        assert ("3", "line_cut") == (line["line"], line["error"])
+        rest = csv_of([row(kind="nonsense", key="k2")]).split(b"\n", 1)[1]
+        assert (3, 0, 1, 2) == counts(imported(good + short + b"\n\r\n" + rest))
+        found = [(line["line"], line["error"]) for line in refused_lines(refused_path)]
+        assert [("3", "invalid_line"), ("6", "unknown_type")] == found
+
     def test_with_an_unclosed_quotation_mark_are_named_where_they_begin(self, imported, refused_path):
         """It may be anywhere: the lines after it are read as if it were not there."""
         rows = [GOOD, row(note="X"), row(key="b", citizen="038090000001")]
