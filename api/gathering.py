@@ -37,8 +37,14 @@ class _Caller:
 
     __slots__ = ("answer", "atomic", "by", "commands", "since", "spoilt")
 
-    def __init__(self, commands: Sequence[AnyCommand], by: Principal, atomic: bool, spoilt: bool) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        commands: Sequence[AnyCommand],
+        by: Principal,
+        atomic: bool,
+        spoilt: bool,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.commands = commands
         self.by = by
         self.atomic = atomic
@@ -60,6 +66,8 @@ class Gathering:
         self._waiting: deque[_Caller] = deque()
         self._waiting_reports = 0
         self._recorder: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop
+        """Python asks the system for the process each time that it is asked for the running loop."""
         self._running: asyncio.Task[None] | None = None
         self._failure: UnavailableError | None = None
         """Why the last batch was not recorded."""
@@ -73,7 +81,7 @@ class Gathering:
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Take reports; at the end record and answer all that were taken."""
         with ThreadPoolExecutor(1, thread_name_prefix="recorder") as recorder:
-            self._recorder = recorder
+            self._recorder, self._loop = recorder, asyncio.get_running_loop()
             yield
             if self._running is not None:
                 await self._running
@@ -93,11 +101,11 @@ class Gathering:
         if not commands:
             return []
         self._check_room(len(commands))
-        caller = _Caller(commands, by, atomic, spoilt)
+        caller = _Caller(commands, by, atomic, spoilt, self._loop)
         self._waiting.append(caller)
         self._waiting_reports += len(commands)
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            self._running = self._loop.create_task(self._run())
         outcome = await caller.answer
         if isinstance(outcome, BaseException):
             raise outcome
@@ -113,10 +121,9 @@ class Gathering:
 
     async def _run(self) -> None:
         """Record, batch after batch, until nobody waits."""
-        loop = asyncio.get_running_loop()
         self._failure = None
-        while batch := self._next_batch(loop.time()):
-            outcomes = await loop.run_in_executor(self._recorder, self._record, batch)
+        while batch := self._next_batch(self._loop.time()):
+            outcomes = await self._loop.run_in_executor(self._recorder, self._record, batch)
             for caller, outcome in zip(batch, outcomes, strict=True):
                 caller.tell(outcome)
             last = outcomes[-1]

@@ -32,10 +32,13 @@ class Patience:
         self._look_seconds = look_seconds
         self._since: dict[asyncio.Task[Any] | None, float] = {}
         """Who waits, those first who have waited the longest."""
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Look after them for as long as the application lives."""
+        # Python asks the system for the process each time that it is asked for the running loop: a 25th of an answer.
+        self._loop = asyncio.get_running_loop()
         looking = asyncio.create_task(self._look())
         try:
             yield
@@ -61,12 +64,12 @@ class Patience:
                 task.cancel()
 
     def __enter__(self) -> None:
-        self._since[asyncio.current_task()] = time.monotonic()
+        self._since[asyncio.current_task(self._loop)] = time.monotonic()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if self._since.pop(task, None) is not None or task is None:
             return
         # We have ended it. Whoever else has wants it to end altogether.
