@@ -56,7 +56,7 @@ EVENTS_A_DOSSIER = 2.84
 APPENDS = 6
 """Runs of recording at each stage, each of dossiers of its own. The median of the later half counts: the first ones find
 the index of citizens pushed out of the cache by all that went before, and a ledger that records does not."""
-APPENDED_MAX = 20_000
+APPENDED_MAX = 14_000
 BATCH = 500
 DISK_BYTES_AN_EVENT = 1_500
 """Log, read model, write-ahead log, the file, and what an import spools: taken generously."""
