@@ -32,7 +32,7 @@ from api.edge.settings import LOOPBACK, EdgeSettings
 from api.edge.shared import Shared
 from ledger import Ledger, LedgerError, Policy, UnavailableError
 from ledger.access import NOBODY
-from ledger.application import Opening
+from ledger.application import Opening, open_again
 from ledger.embedded import EmbeddedPostgres
 from ledger.recording import DEFAULT_POLICY
 from projections import Runner, Totals, open_totals
@@ -236,7 +236,7 @@ def _open(settings: ServeSettings) -> tuple[Ledger, Totals]:
     )
     while True:
         try:
-            ledger = opening.open()
+            ledger = open_again(opening)
             try:
                 return ledger, open_totals(ledger)
             except BaseException:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger.access.keys import Key, Keys, grow
 from ledger.access.rights import Role
 from ledger.business_time import business_day
 from ledger.checks import ACTOR_CHARACTERS_MAX, check_text
 from ledger.errors import ApiKeyUnknownError, ContentionError, FieldInvalidError, FieldMissingError
-from ledger.events import Recorded, topic_of
+from ledger.events import Recorded
 from ledger.key_events import KEYS_STREAM, KeyCreated, KeyEvent, KeyGrant, KeyRevoked
-from ledger.store import UNITS_CHANGED, Batch, LedgerRecorder, encode, sqlstate_of, translated
+from ledger.store import ATTEMPTS_MAX, LedgerRecorder, translated
 from ledger.units import UnitTree
 
 PREFIX = "alk_"
@@ -28,7 +27,6 @@ SECRET_BYTES = 32
 DAYS = 90
 """How long a key is taken, if nothing else is said."""
 DAYS_MAX = 365
-ATTEMPTS_MAX = 50
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _parts = re.compile(rf"{PREFIX}([a-z]{{{ID_LETTERS}}})_([A-Za-z0-9_-]{{43}})", re.ASCII).fullmatch
@@ -129,18 +127,8 @@ class KeyRing:
             event = decide(keys, tree)
             if event is None:
                 return keys
-            topic = topic_of(type(event))
-            batch = Batch(
-                [KEYS_STREAM], [keys.version + 1], [topic], [encode(event)], units_seen=tree.version
-            )
-            try:
-                with translated():
-                    self._recorder.append(batch)
-            except PersistenceError as error:
-                if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
-                    raise
-                continue  # Somebody else was first; decide again on what they made.
-            return self.keys()
+            if self._recorder.append_after(KEYS_STREAM, keys.version, [event], units_seen=tree.version):
+                return self.keys()
         raise ContentionError(
             f"others kept making or revoking keys, or changing units, first, {ATTEMPTS_MAX} times; nothing was recorded"
         )

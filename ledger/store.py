@@ -42,6 +42,9 @@ KEY_RETIRED = "23514"
 READ_ONLY = "25006"
 """PostgreSQL's own: a standby, or a primary that was told to write no more, as a failover leaves it."""
 
+ATTEMPTS_MAX = 50
+"""How often something is decided again because others wrote the same streams, or the units, first."""
+
 POOL_CONNECTIONS_MAX = 16
 POOL_WAIT_SECONDS_MAX = 5.0
 POOL_BACKOFF_SECONDS_MAX = 4.0
@@ -287,6 +290,32 @@ class LedgerRecorder(PostgresApplicationRecorder):
             row = cursor.execute(_QUERIES["append"], parameters, prepare=True).fetchone()
         assert row is not None
         return row
+
+    def append_after(
+        self, stream: UUID, version: int, events: Sequence[AnyEvent], *, units_seen: int | None = None
+    ) -> tuple[int, datetime] | None:
+        """Record what follows a version of one stream; return the first position and the time of recording.
+
+        None: somebody else has written the stream since, or changed the units; nothing was recorded, and it is to be
+        decided again on what they made.
+
+        Raises:
+            UnavailableError: Not known whether it was recorded.
+        """
+        batch = Batch(
+            [stream] * len(events),
+            list(range(version + 1, version + 1 + len(events))),
+            [topic_of(type(event)) for event in events],
+            [encode(event) for event in events],
+            units_seen=units_seen,
+        )
+        try:
+            with translated():
+                return self.append(batch)
+        except PersistenceError as error:
+            if not isinstance(error, IntegrityError) and sqlstate_of(error) != UNITS_CHANGED:
+                raise
+            return None
 
     def claim_key(self, check: bytes) -> bytes:
         """Return the check of the key file that this ledger belongs to: *check* if it had none."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from ledger.application import Opening
+from ledger.application import Opening, open_again
 from ledger.errors import ImportBrokenError, LedgerError, UnavailableError
 from ledger.importing import lane
 from ledger.importing.lane import Job, Met, Settled
@@ -129,7 +129,7 @@ def main(descriptor: int) -> None:
 
 def _work(connection: "Connection[Any, Any]", order: Order) -> LedgerError | UnavailableError | None:
     try:
-        with order.opening.open() as ledger:
+        with open_again(order.opening) as ledger:
             for message in lane.work(ledger, _file(order), order.job):
                 connection.send(message)
     except (LedgerError, UnavailableError) as error:

@@ -282,7 +282,7 @@ def test_without_a_check_of_the_services_the_matrix_is_red(office, monkeypatch, 
 
 
 def test_without_the_check_of_a_dossier_the_matrix_is_red(office, monkeypatch):
-    monkeypatch.setattr("ledger.application.reaches_dossier", lambda *_: True)
+    monkeypatch.setattr("ledger.application.dossiers.reaches_dossier", lambda *_: True)
     found, _ = wrong(office, some(office, "GET dossier"))
     assert found
 

@@ -10,6 +10,7 @@ import pytest
 
 from ledger import Ledger, Purpose, Receipt, Refusal, open_ledger, recording
 from ledger.access import LOCAL, NOBODY, Grant, Principal, Right, Role
+from ledger.application import open_again
 from ledger.commands import FIELDS
 from ledger.errors import NotPermittedError, NotYourselfError
 from ledger.identities import Identities
@@ -352,6 +353,6 @@ def test_a_ledger_is_opened_for_somebody(server, units_template, tmp_path):
         assert NOBODY is ledger.principal is ledger.opening.principal
         with pytest.raises(NotPermittedError):
             ledger.read()
-        with ledger.opening.open() as again:
+        with open_again(ledger.opening) as again:
             assert not again.principal.holds(Right.FOLLOW)
     server.drop(name)
