@@ -22,7 +22,7 @@ from ledger import AnyCommand, LedgerError, Receipt, Refusal
 from ledger.access import Principal
 from ledger.checks import ACTOR_CHARACTERS_MAX, KEY_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, UNIT_CHARACTERS_MAX
 from ledger.commands import CARDS, COMMANDS, FIELDS, PARTNERS, PLACES
-from ledger.reasons import CODE_CHARACTERS_MAX
+from ledger.listed import CODE_CHARACTERS_MAX
 
 INLINE_BYTES_MAX = 20_000
 """Greater bodies are read in a thread, so that others are answered meanwhile."""

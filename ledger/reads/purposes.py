@@ -3,26 +3,18 @@
 A purpose that is taken off the list is refused from then on; what was recorded with it stays.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 
 from ledger.access import Principal
 from ledger.checks import check_text
-from ledger.errors import (
-    FileEmptyError,
-    FileInvalidError,
-    NotUtf8Error,
-    PurposeNeededError,
-    PurposeUnknownError,
-)
+from ledger.errors import FileInvalidError, PurposeNeededError, PurposeUnknownError
+from ledger.listed import CODE_CHARACTERS_MAX, fault_of_labels, read_list, take_lines
+from ledger.masking import shown
 
 COLUMNS = ("code", "vi", "en")
-CODE_CHARACTERS_MAX = 32
 INVESTIGATION = "investigation"
 """Looks for this purpose are what an embargo keeps back."""
 
@@ -86,41 +78,20 @@ def read_purposes(path: Path | None = None) -> Purposes:
         FileInvalidError: It cannot be read; names every offending line, and purposes that no list can be without.
         NotUtf8Error: It is not UTF-8.
     """
-    try:
-        text = (path or files("ledger") / "data" / "purposes.csv").read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise NotUtf8Error(f"{path} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from None
-    except OSError as error:
-        raise FileInvalidError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        return parse_purposes(text)
-    except (FileEmptyError, FileInvalidError) as error:
-        raise type(error)(f"the list of purposes {path}: {error}") from None
+    return read_list(path, "purposes", parse_purposes)
 
 
 def parse_purposes(text: str) -> Purposes:
     """As ``read_purposes``, of the text of a file."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        lines = [(reader.line_num, [field.strip() for field in row]) for row in reader if row]
-    except csv.Error as error:
-        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
-    if len(lines) < 2:
-        raise FileEmptyError(f"the list holds no purposes; expected {','.join(COLUMNS)} and a line each")
-    header = lines[0][1]
-    if sorted(header) != sorted(COLUMNS):
-        raise FileInvalidError(
-            f"the header must be {','.join(COLUMNS)}, in any order; it is {','.join(header)}"
-        )
     by_code: dict[str, ListedPurpose] = {}
-    faults = []
-    for line, row in lines[1:]:
-        fields = dict(zip(header, row, strict=False))
-        fault = _fault(fields, by_code) if len(row) == len(header) else f"it has {len(row)} fields"
-        if fault:
-            faults.append(f"line {line}: {fault}")
-        else:
+
+    def take(fields: Mapping[str, str]) -> str | None:
+        fault = _fault(fields, by_code)
+        if fault is None:
             by_code[fields["code"]] = ListedPurpose(**fields)
+        return fault
+
+    faults = take_lines(text, COLUMNS, "purposes", take)
     faults += [f"no list can be without {code}" for code in _NEEDED if code not in by_code]
     if faults:
         raise FileInvalidError(*faults)
@@ -130,12 +101,10 @@ def parse_purposes(text: str) -> Purposes:
 def _fault(fields: Mapping[str, str], by_code: Mapping[str, ListedPurpose]) -> str | None:
     code = fields["code"]
     if not code or len(code) > CODE_CHARACTERS_MAX or not (code.isascii() and code.isidentifier()):
-        return f"the code {code!r} is no word of at most {CODE_CHARACTERS_MAX} letters, digits and _"
+        return f"the code {shown(code)} is no word of at most {CODE_CHARACTERS_MAX} letters, digits and _"
     if code in by_code:
         return f"{code} stands twice"
-    if not fields["vi"] or not fields["en"]:
-        return f"{code} needs a label in Vietnamese (vi) and in English (en)"
-    return None
+    return fault_of_labels(fields)
 
 
 DEFAULT_PURPOSES = read_purposes()
