@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.facts import Fact
 from ledger.frozen_events import ReportFrozen
 from ledger.key_events import KeyEvent
 from ledger.target_events import TargetEvent
@@ -48,9 +49,7 @@ Card = Literal["valid", "expired", "missing"]
 instead of 3 (Decree 69/2024, Art. 13)."""
 
 
-class Stand(
-    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class Stand(Fact, frozen=True, gc=False, kw_only=True):
     """A state of one level, and the event that put it there: where the dossier counts while it waits.
 
     An event carries the one that it leaves, so that a follower need not look back. The last four are
@@ -71,9 +70,7 @@ class Stand(
     """The business day as of which that is a code; None: the day of that event, which sent it."""
 
 
-class DossierEvent(
-    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class DossierEvent(Fact, frozen=True, gc=False, kw_only=True):
     """One report about one level of one citizen's dossier."""
 
     TYPE: ClassVar[Type]
@@ -215,9 +212,7 @@ class Unlocked(Step, frozen=True, gc=False, kw_only=True, tag="dossier.unlocked.
     """Where the level stood before the lock, and stands again."""
 
 
-class Change(
-    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class Change(Fact, frozen=True, gc=False, kw_only=True):
     """What a correction or an allocation takes off one place of the counts, or puts on another.
 
     Either ``type`` or ``waits`` is given: a count of events, or of dossiers that wait in a state.
@@ -316,15 +311,7 @@ class Confirmed(Correction, frozen=True, gc=False, kw_only=True, tag="entry.conf
     TYPE = "confirmed"
 
 
-class CitizenErased(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="citizen.erased.v1",
-):
+class CitizenErased(Fact, frozen=True, gc=False, kw_only=True, tag="citizen.erased.v1"):
     """The citizen's number and key were deleted: the dossier is nobody's from then on, and its notes open no more.
 
     It stands in the dossier's stream, reports nothing, and nothing but another erasure follows it: where a backup brought

@@ -7,21 +7,13 @@ here too. What is frozen is a question and the hash of its answer: the counts th
 from datetime import date
 from uuid import UUID
 
-import msgspec
+from ledger.facts import Fact
 
 REPORTS_STREAM = UUID("00000000-0000-8000-8000-7265706f7274")
 """The one stream of all frozen reports."""
 
 
-class Definition(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    rename={"from_day": "from", "to_day": "to"},
-):
+class Definition(Fact, frozen=True, gc=False, kw_only=True, rename={"from_day": "from", "to_day": "to"}):
     """A question about totals in which nothing is left that another day would answer otherwise.
 
     Codes of units need no ids beside them: at the report's position the tree of units is the same for ever.
@@ -41,15 +33,7 @@ class Definition(
     compare: str | None = None
 
 
-class ReportFrozen(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="report.frozen.v1",
-):
+class ReportFrozen(Fact, frozen=True, gc=False, kw_only=True, tag="report.frozen.v1"):
     """The answer to a question, as the ledger knew it at a position, was told as a report."""
 
     name: str

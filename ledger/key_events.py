@@ -7,15 +7,13 @@ nowhere in the log.
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
+from ledger.facts import Fact
 
 KEYS_STREAM = UUID("00000000-0000-8000-8000-6170696b6579")
 """The one stream of all key events."""
 
 
-class KeyGrant(
-    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class KeyGrant(Fact, frozen=True, gc=False, kw_only=True):
     """One role over one part of the tree of units."""
 
     role: str
@@ -24,15 +22,7 @@ class KeyGrant(
     """The unit and everything under it; None: the whole ledger."""
 
 
-class KeyCreated(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="key.created.v1",
-):
+class KeyCreated(Fact, frozen=True, gc=False, kw_only=True, tag="key.created.v1"):
     """A key was made, for a machine."""
 
     key_id: str
@@ -48,15 +38,7 @@ class KeyCreated(
     """Who made it, a staff code."""
 
 
-class KeyRevoked(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="key.revoked.v1",
-):
+class KeyRevoked(Fact, frozen=True, gc=False, kw_only=True, tag="key.revoked.v1"):
     """A key is not taken any more, however long it would have lasted."""
 
     key_id: str

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal, get_args
 from uuid import UUID
 
-import msgspec
+from ledger.facts import Fact
 
 TARGETS_STREAM = UUID("00000000-0000-8000-8000-746172676574")
 """The one stream of all target events: two keepers can never set two targets of one issuer for one time."""
@@ -18,15 +18,7 @@ Measure = Literal["collected", "approved", "notified", "activated"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
-class DenominatorSet(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="denominator.set.v1",
-):
+class DenominatorSet(Fact, frozen=True, gc=False, kw_only=True, tag="denominator.set.v1"):
     """So many people of one kind live in a unit, from a day on; for the same day a later event takes the place of an earlier one."""
 
     unit_id: UUID
@@ -41,15 +33,7 @@ class DenominatorSet(
     actor: str = "local"
 
 
-class TargetSet(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="target.set.v1",
-):
+class TargetSet(Fact, frozen=True, gc=False, kw_only=True, tag="target.set.v1"):
     """Chỉ tiêu: a unit is to reach a number by a deadline."""
 
     target_id: UUID
@@ -76,15 +60,7 @@ class TargetSet(
     actor: str = "local"
 
 
-class TargetWithdrawn(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="target.withdrawn.v1",
-):
+class TargetWithdrawn(Fact, frozen=True, gc=False, kw_only=True, tag="target.withdrawn.v1"):
     """A target is taken back: from now on it is as if it had never been set."""
 
     target_id: UUID

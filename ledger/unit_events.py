@@ -9,19 +9,13 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.facts import Fact
+
 UNITS_STREAM = UUID("00000000-0000-8000-8000-756e69747300")
 """The one stream of all unit events: two keepers can never open one code twice."""
 
 
-class UnitOpened(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="unit.opened.v1",
-):
+class UnitOpened(Fact, frozen=True, gc=False, kw_only=True, tag="unit.opened.v1"):
     """A unit exists from a day on."""
 
     unit_id: UUID
@@ -42,9 +36,7 @@ class UnitOpened(
         return self.valid_from
 
 
-class UnitChange(
-    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class UnitChange(Fact, frozen=True, gc=False, kw_only=True):
     """A unit is not what it was, from a day on. Nothing before that day changes, whenever it is recorded."""
 
     unit_id: UUID
@@ -102,13 +94,7 @@ class UnitAbolished(UnitChange, frozen=True, gc=False, kw_only=True, tag="unit.a
 
 
 class ReorganisationWithdrawn(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="units.reorganisation_withdrawn.v1",
+    Fact, frozen=True, gc=False, kw_only=True, tag="units.reorganisation_withdrawn.v1"
 ):
     """A reorganisation is taken back, whole: the tree is as if it had never been."""
 

@@ -9,20 +9,14 @@ from uuid import UUID
 
 import msgspec
 
+from ledger.facts import Fact
+
 What = Literal["history", "state", "lookup", "number", "worklist", "reads"]
 """What was told: the audit trail; where the levels stand; which dossier is a citizen's; the personal number; that it
 waits, on a page of a worklist; who had looked."""
 
 
-class Looked(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="dossier.read.v1",
-):
+class Looked(Fact, frozen=True, gc=False, kw_only=True, tag="dossier.read.v1"):
     """Somebody is about to be told something of a dossier."""
 
     what: What
@@ -38,15 +32,7 @@ class Looked(
     """What they said of it, if anything: the number of a file, say."""
 
 
-class EmbargoPlaced(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="embargo.placed.v1",
-):
+class EmbargoPlaced(Fact, frozen=True, gc=False, kw_only=True, tag="embargo.placed.v1"):
     """Looks for an investigation are kept back until a day has passed. A later one takes the place of an earlier one."""
 
     until: date
@@ -57,15 +43,7 @@ class EmbargoPlaced(
     """Why."""
 
 
-class EmbargoLifted(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="embargo.lifted.v1",
-):
+class EmbargoLifted(Fact, frozen=True, gc=False, kw_only=True, tag="embargo.lifted.v1"):
     """The embargo ends before its day: everything comes to light."""
 
     who: str
