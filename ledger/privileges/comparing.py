@@ -4,14 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 import msgspec
-from psycopg import sql
 
+from ledger.privileges.naming import as_role, called, granted, named, quoted, who
 from ledger.privileges.state import Held, Named, State, Thing
 
 REBUILD_SUFFIX = "_rebuild"
 """Of tables that a rebuild fills, to take the place of those that are declared. Nobody but their owner may read them."""
-_TABLES = ("table", "view", "materialized view", "foreign table")
-"""What GRANT gives no name to."""
 
 
 class Deviation(msgspec.Struct, frozen=True):
@@ -41,7 +39,7 @@ def compare(declared: State, found: State) -> list[Deviation]:
 
 def _roles(declared: State, found: State) -> Iterator[Deviation]:
     for name, facts in declared.roles.items():
-        role, there = _quoted(name), found.roles.get(name)
+        role, there = quoted(name), found.roles.get(name)
         if there is None:
             inherits = "NOINHERIT" if any(member == name for member, _ in declared.members) else "INHERIT"
             yield Deviation(f"the role {name} is missing", f"CREATE ROLE {role} NOLOGIN {inherits}")
@@ -61,37 +59,37 @@ def _members(declared: State, found: State) -> Iterator[Deviation]:
     closed = {owner for thing, owner in declared.owners.items() if thing.kind == "schema"}
     for member, held in sorted(declared.members.keys() - found.members.keys()):
         if {member, held} <= found.roles.keys():
-            yield Deviation(f"{member} is no member of {held}", f"GRANT {_quoted(held)} TO {_quoted(member)}")
+            yield Deviation(f"{member} is no member of {held}", f"GRANT {quoted(held)} TO {quoted(member)}")
     for (member, held), inherits in sorted(found.members.items()):
         if (member, held) in declared.members:
             if inherits and not declared.members[member, held]:
                 yield Deviation(
                     f"{member} has the rights of {held} without becoming that",
-                    f"ALTER ROLE {_quoted(member)} NOINHERIT; REVOKE {_quoted(held)} FROM {_quoted(member)}; "
-                    f"GRANT {_quoted(held)} TO {_quoted(member)}",
+                    f"ALTER ROLE {quoted(member)} NOINHERIT; REVOKE {quoted(held)} FROM {quoted(member)}; "
+                    f"GRANT {quoted(held)} TO {quoted(member)}",
                 )
             continue
         if member in declared.roles or held in closed:
             yield Deviation(
                 f"{member} is a member of {held}, and may do whatever that may",
-                f"REVOKE {_quoted(held)} FROM {_quoted(member)}",
+                f"REVOKE {quoted(held)} FROM {quoted(member)}",
             )
 
 
 def _things(declared: State, found: State) -> Iterator[Deviation]:
     for thing, owner in sorted(declared.owners.items()):
         if thing not in found.owners:
-            yield Deviation(f"the {_called(thing)} is missing", "nothing; restore a backup")
+            yield Deviation(f"the {called(thing)} is missing", "nothing; restore a backup")
         elif found.owners[thing] != owner:
             yield Deviation(
-                f"the {_called(thing)} belongs to {found.owners[thing]}, not to {owner}",
-                f"ALTER {_named(thing)} OWNER TO {_quoted(owner)}",
+                f"the {called(thing)} belongs to {found.owners[thing]}, not to {owner}",
+                f"ALTER {named(thing)} OWNER TO {quoted(owner)}",
             )
     for thing in sorted(found.owners.keys() - declared.owners.keys()):
         if not _is_of_rebuild(thing, declared.owners):
             yield Deviation(
-                f"{found.owners[thing]} has a {_called(thing)} that the ledger does not know",
-                f"DROP {_named(thing)}",
+                f"{found.owners[thing]} has a {called(thing)} that the ledger does not know",
+                f"DROP {named(thing)}",
             )
 
 
@@ -105,22 +103,22 @@ def _rights(declared: State, found: State) -> Iterator[Deviation]:
     plain = {held._replace(grantable=False) for held in known}
     for thing, grantee, verbs in _grouped(plain - declared.rights):
         yield Deviation(
-            f"{_who(grantee)} may {verbs} on the {_called(thing)}, which is not declared",
-            f"REVOKE {verbs} ON {_granted(thing)} FROM {_role(grantee)}",
+            f"{who(grantee)} may {verbs} on the {called(thing)}, which is not declared",
+            f"REVOKE {verbs} ON {granted(thing)} FROM {as_role(grantee)}",
         )
     for thing, grantee, verbs in _grouped({held for held in known if held.grantable}):
         if (thing, grantee) in {(held.thing, held.grantee) for held in declared.rights}:
             yield Deviation(
-                f"{_who(grantee)} may grant {verbs} on the {_called(thing)} to others",
-                f"REVOKE GRANT OPTION FOR {verbs} ON {_granted(thing)} FROM {_role(grantee)}",
+                f"{who(grantee)} may grant {verbs} on the {called(thing)} to others",
+                f"REVOKE GRANT OPTION FOR {verbs} ON {granted(thing)} FROM {as_role(grantee)}",
             )
     lacking = {
         held for held in declared.rights - plain if held.thing in found.owners and held.grantee in found.roles
     }
     for thing, grantee, verbs in _grouped(lacking):
         yield Deviation(
-            f"{_who(grantee)} may not {verbs} on the {_called(thing)}",
-            f"GRANT {verbs} ON {_granted(thing)} TO {_role(grantee)}",
+            f"{who(grantee)} may not {verbs} on the {called(thing)}",
+            f"GRANT {verbs} ON {granted(thing)} TO {as_role(grantee)}",
         )
 
 
@@ -139,9 +137,9 @@ def _grouped(rights: set[Held] | frozenset[Held]) -> Iterator[tuple[Thing, str, 
         verbs = []
         for verb, columns in groupby(many, key=lambda held: held.verb):
             names = [held.column for held in columns]
-            verbs.append(verb if names[0] == "" else f"{verb} ({', '.join(map(_quoted, names))})")
+            verbs.append(verb if names[0] == "" else f"{verb} ({', '.join(map(quoted, names))})")
             if names[0] == "" and len(names) > 1:
-                verbs.append(f"{verb} ({', '.join(map(_quoted, names[1:]))})")
+                verbs.append(f"{verb} ({', '.join(map(quoted, names[1:]))})")
         yield thing, grantee, ", ".join(verbs)
 
 
@@ -152,42 +150,44 @@ def _definers(declared: State, found: State) -> Iterator[Deviation]:
         if function not in declared.definers:
             if function in found.definers:
                 yield Deviation(
-                    f"the {_called(function)} runs with its owner's rights",
-                    f"ALTER {_named(function)} SECURITY INVOKER",
+                    f"the {called(function)} runs with its owner's rights",
+                    f"ALTER {named(function)} SECURITY INVOKER",
                 )
             continue
         if function not in found.definers:
             yield Deviation(
-                f"the {_called(function)} does not run with its owner's rights",
-                f"ALTER {_named(function)} SECURITY DEFINER",
+                f"the {called(function)} does not run with its owner's rights",
+                f"ALTER {named(function)} SECURITY DEFINER",
             )
         elif found.definers[function] != declared.definers[function]:
             path = found.definers[function] or "that of whoever calls it"
             yield Deviation(
-                f"the {_called(function)} runs with its owner's rights, and its search path is {path}",
-                f"ALTER {_named(function)} SET search_path = {declared.definers[function]}",
+                f"the {called(function)} runs with its owner's rights, and its search path is {path}",
+                f"ALTER {named(function)} SET search_path = {declared.definers[function]}",
             )
 
 
 def _triggers(declared: State, found: State) -> Iterator[Deviation]:
     for trigger, does in sorted(declared.triggers.items()):
-        on = _granted(trigger.table)
-        create = f"CREATE TRIGGER {_quoted(trigger.name)} {does.replace('{schema}', _quoted(trigger.table.schema))}"
+        on = granted(trigger.table)
+        create = (
+            f"CREATE TRIGGER {quoted(trigger.name)} {does.replace('{schema}', quoted(trigger.table.schema))}"
+        )
         if trigger not in found.triggers:
             if trigger.table in found.owners:
                 yield Deviation(
-                    f"the trigger {trigger.name} of the {_called(trigger.table)} is missing", create
+                    f"the trigger {trigger.name} of the {called(trigger.table)} is missing", create
                 )
             continue
         if found.triggers[trigger] != does:
             yield Deviation(
-                f"the trigger {trigger.name} of the {_called(trigger.table)} does something else",
-                f"DROP TRIGGER {_quoted(trigger.name)} ON {on}; {create}",
+                f"the trigger {trigger.name} of the {called(trigger.table)} does something else",
+                f"DROP TRIGGER {quoted(trigger.name)} ON {on}; {create}",
             )
         if trigger in found.disabled:
             yield Deviation(
-                f"the trigger {trigger.name} of the {_called(trigger.table)} is disabled",
-                f"ALTER TABLE {on} ENABLE TRIGGER {_quoted(trigger.name)}",
+                f"the trigger {trigger.name} of the {called(trigger.table)} is disabled",
+                f"ALTER TABLE {on} ENABLE TRIGGER {quoted(trigger.name)}",
             )
     for trigger in sorted(found.triggers.keys() - declared.triggers.keys()):
         yield _unknown("trigger", trigger)
@@ -198,27 +198,27 @@ def _policies(declared: State, found: State) -> Iterator[Deviation]:
         is_so, should = found.secured.get(table), declared.secured.get(table)
         if should and not is_so:
             yield Deviation(
-                f"whoever may read the {_called(table)} sees all of its rows: row-level security is off",
-                f"ALTER TABLE {_granted(table)} ENABLE ROW LEVEL SECURITY",
+                f"whoever may read the {called(table)} sees all of its rows: row-level security is off",
+                f"ALTER TABLE {granted(table)} ENABLE ROW LEVEL SECURITY",
             )
         if is_so and not should:
             yield Deviation(
-                f"the {_called(table)} has row-level security, which is not declared",
-                f"ALTER TABLE {_granted(table)} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+                f"the {called(table)} has row-level security, which is not declared",
+                f"ALTER TABLE {granted(table)} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
             )
         elif is_so == "FORCE":
             yield Deviation(
-                f"row-level security of the {_called(table)} binds its owner too, who then sees nothing",
-                f"ALTER TABLE {_granted(table)} ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+                f"row-level security of the {called(table)} binds its owner too, who then sees nothing",
+                f"ALTER TABLE {granted(table)} ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
             )
     for policy, lets in sorted(declared.policies.items()):
         if policy.table not in found.owners or found.policies.get(policy) == lets:
             continue
-        drop = f"DROP POLICY IF EXISTS {_quoted(policy.name)} ON {_granted(policy.table)}"
-        create = lets.replace("{schema}", _quoted(policy.table.schema))
+        drop = f"DROP POLICY IF EXISTS {quoted(policy.name)} ON {granted(policy.table)}"
+        create = lets.replace("{schema}", quoted(policy.table.schema))
         yield Deviation(
-            f"the policy {policy.name} of the {_called(policy.table)} is missing or lets others see other rows",
-            f"{drop}; CREATE POLICY {_quoted(policy.name)} ON {_granted(policy.table)} {create}",
+            f"the policy {policy.name} of the {called(policy.table)} is missing or lets others see other rows",
+            f"{drop}; CREATE POLICY {quoted(policy.name)} ON {granted(policy.table)} {create}",
         )
     for policy in sorted(found.policies.keys() - declared.policies.keys()):
         yield _unknown("policy", policy)
@@ -228,56 +228,21 @@ def _rest(declared: State, found: State) -> Iterator[Deviation]:
     for rule in sorted(found.rules - declared.rules):
         yield _unknown("rule", rule)
     for role, schema, kinds, grantee in sorted(found.defaults - declared.defaults):
-        place = f" IN SCHEMA {_quoted(schema)}" if schema else ""
+        place = f" IN SCHEMA {quoted(schema)}" if schema else ""
         yield Deviation(
-            f"whatever {kinds} {role} makes are given to {_who(grantee)} by default",
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(role)}{place} REVOKE ALL ON {kinds} FROM {_role(grantee)}",
+            f"whatever {kinds} {role} makes are given to {who(grantee)} by default",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(role)}{place} REVOKE ALL ON {kinds} FROM {as_role(grantee)}",
         )
     for role, database, setting in sorted(found.settings - declared.settings):
-        place = f" IN DATABASE {_quoted(database)}" if database else ""
+        place = f" IN DATABASE {quoted(database)}" if database else ""
         yield Deviation(
             f"sessions of {role} begin with a {setting} that is not declared",
-            f"ALTER ROLE {_quoted(role)}{place} RESET {setting}",
+            f"ALTER ROLE {quoted(role)}{place} RESET {setting}",
         )
 
 
 def _unknown(what: str, one: Named) -> Deviation:
     return Deviation(
-        f"the {_called(one.table)} has a {what} {one.name} that the ledger does not know",
-        f"DROP {what.upper()} {_quoted(one.name)} ON {_granted(one.table)}",
+        f"the {called(one.table)} has a {what} {one.name} that the ledger does not know",
+        f"DROP {what.upper()} {quoted(one.name)} ON {granted(one.table)}",
     )
-
-
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string()
-
-
-def _role(name: str) -> str:
-    return name if name == "PUBLIC" else _quoted(name)
-
-
-def _who(grantee: str) -> str:
-    return "everybody (PUBLIC)" if grantee == "PUBLIC" else grantee
-
-
-def _called(thing: Thing) -> str:
-    """Return it in words."""
-    return f"{thing.kind} {'.'.join(filter(None, (thing.schema, thing.name)))}"
-
-
-def _granted(thing: Thing) -> str:
-    """Return it as GRANT takes it."""
-    return _address(thing) if thing.kind in _TABLES else _named(thing)
-
-
-def _named(thing: Thing) -> str:
-    """Return it as ALTER and DROP take it."""
-    return f"{thing.kind.upper()} {_address(thing)}"
-
-
-def _address(thing: Thing) -> str:
-    if thing.kind == "operator":
-        return f"{_quoted(thing.schema)}.{thing.name}"
-    name, bracket, arguments = thing.name.partition("(")
-    parts = [_quoted(part) for part in (thing.schema, name) if part]
-    return ".".join(parts) + bracket + arguments
