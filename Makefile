@@ -7,7 +7,7 @@ KILLS ?= 30
 BENCH_FLAGS ?=
 STAGES ?= 100000,1000000,10000000
 
-.PHONY: demo test lint kills bench bench-growth bench-nation pins clean
+.PHONY: demo test lint kills bench bench-growth bench-nation made pins clean
 
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
@@ -32,6 +32,9 @@ bench-growth: $(VENV)/test.stamp ## measures one log that grows to 11 million ev
 
 bench-nation: $(VENV)/test.stamp ## measures the totals of a whole nation of 10 million events, and the proof of them; 16 GB of disk
 	$(BIN)/python -m benchmarks.national $(BENCH_FLAGS)
+
+made: $(VENV)/test.stamp ## writes made.toml beside the migrations anew: what they come to, for ledger doctor
+	$(BIN)/python -m tests.made
 
 pins: $(VENV)/test.stamp ## renews the pinned requirements
 	$(BIN)/pip install --quiet pip-tools

@@ -22,6 +22,8 @@ from ledger.database import SUPPORTED_MAJORS, Database
 from ledger.errors import StoreNotReadyError, StoreUnavailableError
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+CHANNEL = "{}.events"
+"""Of a schema: on which the server hints that there are more events."""
 _LOCK = 0x6C656467
 """Advisory lock of migrations; one at a time in a database."""
 
@@ -129,7 +131,7 @@ def _migrate(connection: Connection[Any], database: Database, components: Sequen
 def _names(place: Database) -> dict[str, sql.Composable]:
     return {
         "schema": sql.Identifier(place.schema),
-        "channel": sql.Literal(f"{place.schema}.events"),
+        "channel": sql.Literal(CHANNEL.format(place.schema)),
         **{role: sql.Identifier(name) for role, name in place.roles.items()},
         "writer": sql.Identifier(place.writer),
     }

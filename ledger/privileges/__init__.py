@@ -1,14 +1,15 @@
-"""Who may do what in the database: what is declared, what the catalogue says, and where they differ."""
+"""Who may do what in the database and what stands there: as declared and made, by the catalogue, and where they differ."""
 
 from ledger.privileges.catalogue import read_catalogue
-from ledger.privileges.comparing import Deviation, compare
+from ledger.privileges.comparing import compare
 from ledger.privileges.declared import declare
-from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
+from ledger.privileges.state import Deviation, Held, Named, Part, RoleFacts, State, Thing
 
 __all__ = [
     "Deviation",
     "Held",
     "Named",
+    "Part",
     "RoleFacts",
     "State",
     "Thing",

@@ -1,11 +1,11 @@
-"""Who may do what, by the database's catalogue."""
+"""Who may do what, and what the schemas hold, by the database's catalogue."""
 
 from typing import Any
 
 from psycopg import Connection
 
 from ledger import sql
-from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
+from ledger.privileges.state import Held, Named, Part, RoleFacts, State, Thing
 
 _QUERIES = sql.load("ledger.sql", "catalogue.sql")
 
@@ -46,6 +46,14 @@ def read_catalogue(connection: Connection[Any], declared: State) -> State:
                 Named(Thing("table", schema, table), name): lets
                 for schema, table, name, lets in rows("policies")
             },
+            made={
+                Part(kind, Thing("function" if kind == "function" else "table", schema, thing), name): text
+                for kind, schema, thing, name, text in rows("made")
+            },
+            unlogged=frozenset(Thing("table", schema, table) for schema, table in rows("unlogged")),
+            heirs=frozenset(
+                Named(Thing("table", schema, table), heir) for schema, table, heir in rows("heirs")
+            ),
             disabled=frozenset(trigger for trigger, (enabled, _) in triggers.items() if not enabled),
             rules=frozenset(
                 Named(Thing("table", schema, table), name) for schema, table, name in rows("rules")

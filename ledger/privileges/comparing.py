@@ -3,24 +3,12 @@
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-import msgspec
-
+from ledger.privileges.comparing_made import compare_made
 from ledger.privileges.naming import as_role, called, granted, named, quoted, who
-from ledger.privileges.state import Held, Named, State, Thing
+from ledger.privileges.state import Deviation, Held, Named, State, Thing
 
 REBUILD_SUFFIX = "_rebuild"
 """Of tables that a rebuild fills, to take the place of those that are declared. Nobody but their owner may read them."""
-
-
-class Deviation(msgspec.Struct, frozen=True):
-    """Something that is not as declared."""
-
-    says: str
-    mend: str
-    """What to type as a superuser, or as the owner of it."""
-
-    def __str__(self) -> str:
-        return f"{self.says}; as a superuser type: {self.mend}"
 
 
 def compare(declared: State, found: State) -> list[Deviation]:
@@ -33,6 +21,7 @@ def compare(declared: State, found: State) -> list[Deviation]:
         *_definers(declared, found),
         *_triggers(declared, found),
         *_policies(declared, found),
+        *compare_made(declared, found),
         *_rest(declared, found),
     ]
 
@@ -227,6 +216,16 @@ def _policies(declared: State, found: State) -> Iterator[Deviation]:
 def _rest(declared: State, found: State) -> Iterator[Deviation]:
     for rule in sorted(found.rules - declared.rules):
         yield _unknown("rule", rule)
+    for table in sorted(found.unlogged - declared.unlogged):
+        yield Deviation(
+            f"the {called(table)} is empty after a crash of the server: it is UNLOGGED",
+            f"ALTER TABLE {granted(table)} SET LOGGED",
+        )
+    for heir in sorted(found.heirs - declared.heirs):
+        yield Deviation(
+            f"the {called(heir.table)} shows the rows of {heir.name} too, which inherits from it",
+            f"ALTER TABLE {heir.name} NO INHERIT {granted(heir.table)}",
+        )
     for role, schema, kinds, grantee in sorted(found.defaults - declared.defaults):
         place = f" IN SCHEMA {quoted(schema)}" if schema else ""
         yield Deviation(

@@ -9,7 +9,8 @@ import msgspec
 
 from ledger.database import Database
 from ledger.migrations import Component
-from ledger.privileges.state import Held, Named, RoleFacts, State, Thing
+from ledger.privileges.made import read_made
+from ledger.privileges.state import Held, Named, Part, RoleFacts, State, Thing
 
 DEFINERS_PATH = "pg_catalog, pg_temp"
 """The search path of a function that runs with its owner's rights: nothing that others make is on it."""
@@ -52,7 +53,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def declare(database: Database, components: Sequence[Component]) -> State:
-    """Return what is declared of a ledger's places: of the schema of each log, and of its roles."""
+    """Return what is declared of a ledger's places: of the schema of each log, and of its roles; and what was made there."""
     roles: dict[str, RoleFacts] = {}
     members: dict[tuple[str, str], bool] = {}
     owners: dict[Thing, str] = {}
@@ -60,6 +61,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
     definers: dict[Thing, str] = {}
     policies: dict[Named, str] = {}
     triggers: dict[Named, str] = {}
+    made: dict[Part, str] = {}
     for component in components:
         names, schema = database.roles, component.place(database).schema
         file = _read(component)
@@ -83,6 +85,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
             table = _TABLE_OF_TRIGGER(does)
             assert table, name
             triggers[Named(Thing("table", schema, table[1]), name)] = does
+        made |= read_made(component, schema)
     return State(
         roles=roles,
         members=members,
@@ -92,6 +95,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
         triggers=triggers,
         secured={policy.table: "ENABLE" for policy in policies},
         policies=policies,
+        made=made,
     )
 
 

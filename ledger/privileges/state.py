@@ -1,4 +1,4 @@
-"""Who may do what, in the form in which what is declared and what is there are compared."""
+"""Who may do what and what the migrations make, in the form in which what is declared and what is there are compared."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -43,8 +43,19 @@ class Named(NamedTuple):
     name: str
 
 
+class Part(NamedTuple):
+    """Something that the migrations make, and of which they say more than whose it is."""
+
+    kind: str
+    """function; or of a table column, constraint, index."""
+    thing: Thing
+    """The function, or the table."""
+    name: str = ""
+    """Of a function empty."""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a ledger's schemas and roles that says who may do what."""
+    """Everything about a ledger's schemas and roles that says who may do what, and what is done then."""
 
     roles: Mapping[str, RoleFacts]
     members: Mapping[tuple[str, str], bool]
@@ -59,9 +70,26 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Tables with row-level security: ENABLE, or FORCE where it binds the owner too."""
     policies: Mapping[Named, str]
     """What each lets whom see, in the words of CREATE POLICY, and as PostgreSQL tells it."""
+    made: Mapping[Part, str]
+    """What each is, as PostgreSQL tells it: a function's whole definition, a column's type, an index as it is created."""
     disabled: frozenset[Named] = frozenset()
+    unlogged: frozenset[Thing] = frozenset()
+    """Tables whose rows a crash takes away."""
+    heirs: frozenset[Named] = frozenset()
+    """Tables that inherit from one, by their full name: their rows are told as if they were its own."""
     rules: frozenset[Named] = frozenset()
     defaults: frozenset[tuple[str, str, str, str]] = frozenset()
     """What is granted of whatever will be made: by whom, in which schema, of what, to whom."""
     settings: frozenset[tuple[str, str, str]] = frozenset()
     """Settings with which roles' sessions begin: role, database or empty, setting."""
+
+
+class Deviation(msgspec.Struct, frozen=True):
+    """Something that is not as declared."""
+
+    says: str
+    mend: str
+    """What to type as a superuser, or as the owner of it."""
+
+    def __str__(self) -> str:
+        return f"{self.says}; as a superuser type: {self.mend}"

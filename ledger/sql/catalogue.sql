@@ -193,3 +193,79 @@ SELECT schemaname::text, tablename::text, policyname::text,
        || coalesce(' WITH CHECK (' || replace(with_check, ' ' || quote_ident(schemaname) || '.', ' {schema}.') || ')', '')
 FROM pg_policies
 WHERE schemaname = ANY(%(schemas)s);
+
+-- made --
+-- Functions as they are made, whole; and of tables columns, constraints and indexes. The schema's name is always quoted, as
+-- in the migrations. An index that is one of a constraint is told with that; so is that it holds nobody back.
+SELECT 'function', nspname::text,
+       proname::text || '(' || array_to_string(ARRAY(
+           SELECT format_type(argument, NULL) FROM unnest(proargtypes) WITH ORDINALITY AS a (argument, place) ORDER BY place
+       ), ', ') || ')',
+       ''::text,
+       regexp_replace(
+           pg_get_functiondef(pg_proc.oid),
+           '^(CREATE OR REPLACE FUNCTION )' || quote_ident(nspname) || '\.',
+           '\1"' || nspname || '".'
+       )
+FROM pg_proc
+JOIN pg_namespace ON pg_namespace.oid = pronamespace
+WHERE nspname = ANY(%(schemas)s)
+  AND prokind = 'f'
+UNION ALL
+SELECT 'column', nspname, relname, attname,
+       format_type(atttypid, atttypmod)
+       || CASE WHEN attcollation <> typcollation THEN ' COLLATE ' || quote_ident(collname) ELSE '' END
+       || coalesce(CASE attgenerated WHEN '' THEN ' DEFAULT ' ELSE ' GENERATED ' END || pg_get_expr(adbin, adrelid), '')
+       || CASE attidentity WHEN '' THEN '' ELSE ' IDENTITY' END
+       || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+FROM pg_attribute
+JOIN pg_class ON pg_class.oid = attrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+JOIN pg_type ON pg_type.oid = atttypid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+WHERE nspname = ANY(%(schemas)s)
+  AND relkind = 'r'
+  AND attnum > 0
+  AND NOT attisdropped
+UNION ALL
+SELECT 'constraint', nspname, relname, conname,
+       pg_get_constraintdef(pg_constraint.oid)
+       || CASE
+              WHEN contype NOT IN ('p', 'u') OR (indisunique AND indimmediate AND indisvalid AND indisready AND indislive) THEN ''
+              ELSE ', which its index does not enforce'
+          END
+FROM pg_constraint
+JOIN pg_class ON pg_class.oid = conrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+LEFT JOIN pg_index ON indexrelid = conindid
+WHERE nspname = ANY(%(schemas)s)
+  -- Since PostgreSQL 18 NOT NULL is one of them; columns say it.
+  AND contype <> 'n'
+UNION ALL
+SELECT 'index', nspname, pg_class.relname, index.relname,
+       replace(pg_get_indexdef(indexrelid), ' ON ' || quote_ident(nspname) || '.', ' ON "' || nspname || '".')
+       || CASE WHEN indisvalid AND indisready AND indislive THEN '' ELSE ', not valid' END
+FROM pg_index
+JOIN pg_class ON pg_class.oid = indrelid
+JOIN pg_class AS index ON index.oid = indexrelid
+JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
+WHERE nspname = ANY(%(schemas)s)
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'));
+
+-- unlogged --
+SELECT nspname::text, relname::text
+FROM pg_class
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = ANY(%(schemas)s)
+  AND relkind = 'r'
+  AND relpersistence <> 'p';
+
+-- heirs --
+-- Wherever they stand: the search path makes regclass tell the schema.
+SELECT nspname::text, relname::text, inhrelid::regclass::text
+FROM pg_inherits
+JOIN pg_class ON pg_class.oid = inhparent
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = ANY(%(schemas)s)
+  AND relkind <> 'i';

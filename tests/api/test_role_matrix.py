@@ -6,12 +6,14 @@ from itertools import product
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg import sql
 
 from ledger.database import Database
 from ledger.migrations import connect
-from ledger.privileges import Deviation, Held, State, Thing, compare, declare, read_catalogue
+from ledger.privileges import Deviation, Held, Part, State, Thing, compare, declare, read_catalogue
 from tests.conftest import COMPONENTS, Server
+from tests.made import as_made, path_of
 
 VERBS = {
     "table": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
@@ -277,6 +279,10 @@ DAMAGE = [
     ("GRANT CREATE ON SCHEMA ledger TO ledger_reader", "ledger_reader may CREATE on the schema ledger"),
     ("ALTER TABLE ledger.events OWNER TO ledger_writer", "belongs to ledger_writer, not to ledger_owner"),
     (
+        "ALTER FUNCTION ledger.refuse_change() OWNER TO ledger_projector",
+        "the function ledger.refuse_change() belongs to ledger_projector, not to ledger_owner",
+    ),
+    (
         "ALTER TABLE ledger.events DISABLE TRIGGER events_are_immutable",
         "the trigger events_are_immutable of the table ledger.events is disabled",
     ),
@@ -432,3 +438,156 @@ def test_a_table_that_is_gone_is_told(database, operator):
     operator.execute("DROP TABLE key_check CASCADE")
     [deviation] = Matrix(database).deviations
     assert "the table ledger.key_check is missing" == deviation.says
+
+
+REPLACED = "DO $do$ BEGIN EXECUTE replace(pg_get_functiondef('{}'::regproc), '{}', '{}'); END $do$"
+"""A function made anew, with other words in it."""
+NOT_THE_ONE = "is not the one that the migrations make"
+LEDGER_HEAD = "the table ledger.head"
+REMADE = [
+    (
+        REPLACED.format(
+            "ledger.append", "PERFORM pg_notify", "DELETE FROM ledger.citizens; PERFORM pg_notify"
+        ),
+        f"the function {APPEND} {NOT_THE_ONE}",
+    ),
+    (
+        REPLACED.format("ledger_reads.append", "greatest(recorded, old_time)", "recorded"),
+        f"the function {APPEND.replace('ledger.', 'ledger_reads.')} {NOT_THE_ONE}",
+    ),
+    (
+        REPLACED.format("ledger_reads.record_reads", "ids, next_versions", "ids[:0], next_versions"),
+        f"ledger_reads.record_reads(uuid[], text[], bytea[]) {NOT_THE_ONE}",
+    ),
+    (
+        REPLACED.format("ledger.refuse_change", "RAISE EXCEPTION", "RAISE NOTICE"),
+        f"the function ledger.refuse_change() {NOT_THE_ONE}",
+    ),
+    (
+        REPLACED.format("ledger.readable_leaves", "unit_id IN", "true OR unit_id IN"),
+        f"the function ledger.readable_leaves(name) {NOT_THE_ONE}",
+    ),
+    ("ALTER FUNCTION ledger.claim_key(bytea) IMMUTABLE", f"ledger.claim_key(bytea) {NOT_THE_ONE}"),
+    ("ALTER FUNCTION ledger.claim_key(bytea) PARALLEL SAFE", f"ledger.claim_key(bytea) {NOT_THE_ONE}"),
+    ("ALTER FUNCTION ledger.claim_key(bytea) STRICT", f"ledger.claim_key(bytea) {NOT_THE_ONE}"),
+    (
+        "ALTER FUNCTION ledger.refuse_change() SET session_replication_role = replica",
+        f"the function ledger.refuse_change() {NOT_THE_ONE}",
+    ),
+    (
+        "ALTER TABLE ledger.events DROP CONSTRAINT events_originator_id_originator_version_key",
+        "the constraint events_originator_id_originator_version_key of the table ledger.events is missing: "
+        "UNIQUE (originator_id, originator_version)",
+    ),
+    (
+        "ALTER TABLE ledger.events DROP CONSTRAINT events_pkey, ADD CONSTRAINT events_pkey PRIMARY KEY (leaf)",
+        "the constraint events_pkey of the table ledger.events is PRIMARY KEY (leaf), not PRIMARY KEY (notification_id)",
+    ),
+    (
+        "ALTER TABLE ledger.citizens DROP CONSTRAINT citizens_dossier_id_key, "
+        "ADD CONSTRAINT citizens_dossier_id_key UNIQUE (dossier_id) DEFERRABLE INITIALLY DEFERRED",
+        "the constraint citizens_dossier_id_key of the table ledger.citizens is UNIQUE (dossier_id) DEFERRABLE",
+    ),
+    (
+        "UPDATE pg_index SET indisunique = false WHERE indexrelid = 'ledger.events_pkey'::regclass",
+        "is PRIMARY KEY (notification_id), which its index does not enforce, not PRIMARY KEY (notification_id)",
+    ),
+    (
+        "ALTER TABLE ledger.head DROP CONSTRAINT head_one_check",
+        f"the constraint head_one_check of {LEDGER_HEAD} is missing: CHECK (one)",
+    ),
+    (
+        "ALTER TABLE ledger_reads.citizens DROP CONSTRAINT nobody_is_registered_here",
+        "nobody_is_registered_here of the table ledger_reads.citizens is missing: CHECK (false)",
+    ),
+    (
+        "ALTER TABLE ledger.head ADD CONSTRAINT mine CHECK (size < 9)",
+        f"{LEDGER_HEAD} has the constraint mine, which the ledger does not know",
+    ),
+    (
+        "CREATE UNIQUE INDEX mine ON ledger.events (topic)",
+        "the table ledger.events has the index mine, which the ledger does not know",
+    ),
+    (
+        "ALTER TABLE ledger.events ALTER COLUMN state DROP NOT NULL",
+        "the column state of the table ledger.events is bytea, not bytea NOT NULL",
+    ),
+    (
+        "ALTER TABLE ledger.events ADD COLUMN mine text DEFAULT 'x'",
+        "the table ledger.events has the column mine, which the ledger does not know",
+    ),
+    ("ALTER TABLE ledger.head SET UNLOGGED", f"{LEDGER_HEAD} is empty after a crash of the server"),
+    (
+        "CREATE TABLE public.forged () INHERITS (ledger.events)",
+        "the table ledger.events shows the rows of public.forged too, which inherits from it",
+    ),
+]
+"""What stands where it stood, and is another thing."""
+
+
+def deviations(place: Database) -> list[Deviation]:
+    declared = declare(place, COMPONENTS)
+    with connect(place.as_operator()) as connection:
+        return compare(declared, read_catalogue(connection, declared))
+
+
+@pytest.mark.parametrize(("damage", "told"), REMADE, ids=[told for _, told in REMADE])
+def test_what_is_another_thing_is_seen_and_mended(place, superuser, damage, told):
+    """Functions, columns, constraints and indexes; one deviation each, and what it says to type makes it good again."""
+    superuser.execute(damage)
+    mended: list[Deviation] = []
+    try:
+        mended = deviations(place)
+        [deviation] = mended
+        assert told in deviation.says
+    finally:
+        for deviation in mended:
+            superuser.execute(deviation.mend)
+        superuser.execute("DROP TABLE IF EXISTS public.forged")
+    assert [] == deviations(place)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            "ALTER COLUMN topic TYPE varchar(99)",
+            "topic of the table ledger.events is character varying(99) NOT NULL",
+        ),
+        ("ALTER COLUMN leaf SET DEFAULT ''", "the column leaf of the table ledger.events is bytea DEFAULT "),
+        ("DROP COLUMN leaf", "the column leaf of the table ledger.events is missing: bytea NOT NULL"),
+    ],
+)
+def test_a_column_that_is_another_one_is_told(database, operator, damage, told):
+    """No statement brings back what it held."""
+    operator.execute(f"ALTER TABLE events {damage}")
+    [deviation] = deviations(database)
+    assert told in deviation.says
+    assert "nothing; restore a backup" == deviation.mend
+
+
+def test_an_index_that_is_gone_is_told(place, superuser):
+    """One that a migration makes for its own sake; the logs have none so far."""
+    declared = declare(place, COMPONENTS)
+    part = Part("index", Thing("table", "ledger", "events"), "by_topic")
+    wanted = 'CREATE INDEX by_topic ON "ledger".events USING btree (topic)'
+    declared = replace(declared, made={**declared.made, part: wanted})
+    with connect(place.as_operator()) as connection:
+        [deviation] = compare(declared, read_catalogue(connection, declared))
+        assert f"the index by_topic of the table ledger.events is missing: {wanted}" == deviation.says
+        superuser.execute(deviation.mend)
+        assert [] == compare(declared, read_catalogue(connection, declared))
+        superuser.execute(deviation.mend.replace("(topic)", "(leaf)"))
+        [deviation] = compare(declared, read_catalogue(connection, declared))
+        assert (
+            f"by_topic of the table ledger.events is {wanted.replace('topic)', 'leaf)')}, not"
+            in deviation.says
+        )
+    superuser.execute("DROP INDEX ledger.by_topic")
+    assert [] == deviations(place)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def test_what_is_said_to_be_made_is_what_the_migrations_make(place, component):
+    """After a migration was added: ``make made``."""
+    assert path_of(component).read_text(encoding="utf-8") == as_made(component, place)

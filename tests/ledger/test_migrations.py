@@ -472,6 +472,9 @@ def test_schema_named_as_a_keyword(server, tmp_path):
         with open_there(place, tmp_path / "ledger.key") as ledger:
             ledger.load_units("units_2025.csv", valid_from=a_life()[0].occurred_at.date())
             check_ledger(ledger, length=167)
+        declared = declare(place, COMPONENTS)
+        with connect(place.as_operator()) as connection:
+            assert [] == compare(declared, read_catalogue(connection, declared))
     finally:
         server.drop(name)
         with psycopg.connect(server.conninfo(), autocommit=True) as connection:
