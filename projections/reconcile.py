@@ -22,6 +22,7 @@ from ledger.migrations import connect
 from ledger.units import grow
 from projections.errors import PositionLostError
 from projections.reconciling.following import Life, LogFaultError, lives
+from projections.reconciling.reaching import Compared, compare_tree
 from projections.reconciling.reading import Table, read
 from projections.reconciling.tables import TABLES, Exactly, Sums, first_bucket, first_cell, name_leaf
 from projections.reconciling.trees import Cells, Expected, Leaves, Misfit, Question, ask, tell
@@ -120,7 +121,11 @@ def reconcile(
             proved = [Proved("log", comparing.events, _fault(fault))]
             placed = []
         else:
-            proved = [Proved("log", comparing.events, None), *comparing.proved(tree)]
+            proved = [
+                Proved("log", comparing.events, None),
+                *comparing.proved(tree),
+                *map(_prove_tree, compare_tree(snapshot.connection, position)),
+            ]
     totals = Totals(ledger)
     for question, day, top in placed:
         expected = Expected(tree, cells, comparing.leaves, question, day, top)
@@ -258,6 +263,16 @@ def _difference(table: Table, held: Exactly, log: Exactly, tree: UnitTree, leave
         wanted,
         log.positions.get(key),
         f"{table.NAME}: {table.MEASURES[measure]} of {where} is {says}, and the log comes to {wanted}",
+    )
+
+
+def _prove_tree(one: Compared) -> Proved:
+    if one.key is None:
+        return Proved(one.table, one.rows, None)
+    of = "".join(f", {name} {value}" for name, value in one.key.items()).replace(",", " of", 1)
+    sentence = f"{one.table}: {one.measure}{of} is {one.says}, and the log comes to {one.log}"
+    return Proved(
+        one.table, one.rows, Difference(one.table, one.key, one.measure, one.says, one.log, None, sentence)
     )
 
 

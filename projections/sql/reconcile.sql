@@ -63,3 +63,23 @@ COPY (
     SELECT day, leaf_id::text, level, step, seconds
     FROM worklist_times
 ) TO STDOUT (FORMAT binary);
+
+-- unit_tree --
+SELECT version
+FROM unit_tree
+ORDER BY version DESC;
+
+-- units --
+-- Everything that made the tree.
+SELECT notification_id, originator_id, originator_version, topic, state, recorded_at
+FROM events
+WHERE originator_id = %(units)s
+ORDER BY originator_version;
+
+-- unit_reach --
+SELECT unit_id, leaf_id, first, after
+FROM unit_reach;
+
+-- unit_names --
+SELECT unit_id, code, name, level, parent_id, valid_from, valid_to
+FROM unit_names;

@@ -14,14 +14,14 @@ from ledger.units import heirs_of
 from projections import Reconciled, Runner, Totals, TotalsQuery, catch_up, rebuild, reconcile
 from projections.components import PROJECTIONS
 from projections.reconciling.tables import TABLES
-from projections.unit_reach import UnitReach
 from tests.conftest import Clock, Server, check_ledger
 from tests.ledger.unit_trees import REAL_CHANGES
 from tests.projections import by_hand, campaigns
 
 AUGUST = datetime.fromisoformat("2025-08-01T12:00:00+07:00")
 IDENTITIES = Identities(lookup=bytes(32), wrap=bytes(32))
-COMPARED = ["log", *(table.NAME for table in TABLES)]
+TREE = ["unit_tree", "unit_reach", "unit_names"]
+COMPARED = ["log", *(table.NAME for table in TABLES), *TREE]
 TOTALS = [name for name in COMPARED if name.startswith("unit_totals_")]
 TREES = [
     *("totals, then", "totals, 2025-08-01"),
@@ -128,11 +128,10 @@ def differing(found: Reconciled) -> dict[str, str]:
 
 
 def test_every_table_that_follows_the_log_is_compared():
-    """Whoever adds a table says in ``projections/reconciling`` what the log comes to there. Those of the tree hold no counts."""
+    """Whoever adds a table says in ``projections/reconciling`` what the log comes to there."""
     following = {(projection.NAME, live) for projection in PROJECTIONS for live in projection.LIVE}
-    assert following - {("unit_totals", table) for table in UnitReach.TABLES} == {
-        (table.PROJECTION, table.NAME) for table in TABLES
-    }
+    of_dossiers = {(table.PROJECTION, table.NAME) for table in TABLES}
+    assert following == of_dossiers | {("unit_totals", table) for table in TREE}
 
 
 def test_a_campaign_with_corrections_and_reorganisations_adds_up(ledger):
@@ -302,6 +301,25 @@ def test_tampering_with_a_table_is_found_there(ledger, tamper, table, statement)
     assert found.difference is not None
     assert table == found.difference.what
     assert found.difference.says != found.difference.log
+
+
+def test_who_reaches_too_much_is_named(ledger, tamper):
+    """By the codes and names of both units, with the days."""
+    [[unit_id, leaf_id]] = tamper(
+        "INSERT INTO unit_reach SELECT one.unit_id, other.unit_id, '2025-07-01', '9999-01-01' "
+        "FROM unit_names AS one, unit_names AS other WHERE (one.code, other.code) = ('14797', '14758') "
+        "AND one.valid_to IS NULL AND other.valid_to IS NULL RETURNING unit_id, leaf_id"
+    )
+    assert unit_id != leaf_id
+    difference = reconcile(ledger, hierarchies=["now"]).difference
+
+    assert difference is not None
+    tree = ledger.tree()
+    one, other = tree.by_id[unit_id][-1], tree.by_id[leaf_id][-1]
+    assert (
+        f"unit_reach: rows of unit 14797 {one.name}, leaf 14758 {other.name}, first 2025-07-01, after 9999-01-01 is 1, "
+        "and the log comes to 0"
+    ) == difference.sentence
 
 
 def test_the_first_of_several_is_named(ledger, tamper):

@@ -20,12 +20,13 @@ from ledger.privileges import compare, declare, read_catalogue
 from ledger.unit_events import UnitMoved, UnitOpened
 from ledger.units import UnitTree, grow
 from projections import Totals, TotalsQuery, catch_up, rebuild
+from projections.reconciling.reaching import compare_tree
 from projections.unit_reach import reach
 from projections.unit_totals import MEASURES
 from tests.conftest import COMPONENTS, Clock, Server
 from tests.ledger.unit_trees import REAL_CHANGES
 from tests.projections import campaigns
-from tests.projections.test_reconcile import AUGUST, allocations, collect
+from tests.projections.test_reconcile import AUGUST, TREE, allocations, collect
 
 IDENTITIES = Identities(lookup=bytes(32), wrap=bytes(32))
 PERSON, GROUP = "an_analyst", "analysts"
@@ -283,3 +284,78 @@ def test_what_changes_later_is_reached_then():
     assert {(2, 2), (1, 1), (3, 3), (2, 3)} == {
         (one.unit_id.int, one.leaf_id.int) for one in reach(tree, moved)
     }
+
+
+A_REACH = "ctid = (SELECT max(ctid) FROM unit_reach)"
+A_NAME = "ctid = (SELECT max(ctid) FROM unit_names WHERE parent_id IS NOT NULL)"
+TREE_CHANGES = {
+    "unit_tree": {
+        "an older version": "UPDATE unit_tree SET version = version - 1",
+        "a newer version": "UPDATE unit_tree SET version = version + 1",
+        "none": "DELETE FROM unit_tree",
+        "two": "INSERT INTO unit_tree SELECT * FROM unit_tree",
+    },
+    "unit_reach": {
+        "a leaf that is seen no more": f"DELETE FROM unit_reach WHERE {A_REACH}",
+        "a leaf of another unit": "INSERT INTO unit_reach SELECT DISTINCT ON (unit_reach.leaf_id) others.unit_id, "
+        "unit_reach.leaf_id, unit_reach.first, unit_reach.after FROM unit_reach, unit_reach AS others "
+        "WHERE NOT EXISTS (SELECT FROM unit_reach AS there WHERE there.unit_id = others.unit_id "
+        "AND there.leaf_id = unit_reach.leaf_id) LIMIT 1",
+        "a leaf that is nobody's": "INSERT INTO unit_reach SELECT unit_id, gen_random_uuid(), first, after "
+        f"FROM unit_reach WHERE {A_REACH}",
+        "a day earlier": f"UPDATE unit_reach SET first = first - 1 WHERE {A_REACH}",
+        "a day longer": f"UPDATE unit_reach SET after = after + 1 WHERE {A_REACH}",
+    },
+    "unit_names": {
+        "a missing row": f"DELETE FROM unit_names WHERE {A_NAME}",
+        "a row twice": f"INSERT INTO unit_names SELECT * FROM unit_names WHERE {A_NAME}",
+        **{
+            f"another {field}": f"UPDATE unit_names SET {field} = {change} WHERE {A_NAME}"
+            for field, change in {
+                "unit_id": "gen_random_uuid()",
+                "code": "code || '0'",
+                "name": "name || 'x'",
+                "level": "'district'",
+                "parent_id": "NULL",
+                "valid_from": "valid_from - 1",
+                "valid_to": "coalesce(valid_to, current_date) + 1",
+            }.items()
+        },
+    },
+}
+
+
+def misfits(connection: psycopg.Connection, position: int = 0) -> dict[str, tuple[int, int]]:
+    """Return which tables of the tree are not what the log comes to, with what the first row that differs says."""
+    compared = list(compare_tree(connection, position))
+    assert TREE == [one.table for one in compared]
+    return {one.table: (one.says, one.log) for one in compared if one.key is not None}
+
+
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [(table, statement) for table, of in TREE_CHANGES.items() for statement in of.values()],
+    ids=[f"{table} {name}" for table, of in TREE_CHANGES.items() for name in of],
+)
+def test_a_tree_that_was_changed_by_hand_is_found(place, ledger, table, statement):
+    """Its table alone is told; it would let somebody see what is not theirs, or hide what is."""
+    position = ledger.head().position
+    with connect(place.as_operator()) as connection, connection.transaction(force_rollback=True):
+        assert {} == misfits(connection, position)
+        assert connection.execute(statement).rowcount
+        found = misfits(connection, position)
+        assert [table] == [*found]
+        assert len({*found[table]}) == 2
+
+
+def test_a_tree_that_is_not_counted_yet_is_no_fault(place, ledger, tmp_path):
+    """The tables hold the tree of what is counted, or a later one; an older one is told as soon as more is counted."""
+    before = ledger.head().position
+    units = tmp_path / "units.csv"
+    units.write_text("code,name,level,parent_code\n99,Tỉnh Mới,province,\n", encoding="utf-8")
+    assert 1 == ledger.load_units(units, valid_from=AUGUST.date()).opened
+    with connect(place.as_operator()) as connection:
+        assert {} == misfits(connection, before)
+        assert {*TREE} == misfits(connection, before + 1).keys()
+        catch_up(place)
+        assert {} == misfits(connection, before) == misfits(connection, before + 1)
