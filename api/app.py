@@ -22,6 +22,7 @@ from api.edge.buckets import Buckets
 from api.edge.counts import Counts
 from api.edge.limits import failing, limiting
 from api.edge.logs import tell_stderr
+from api.edge.proxies import clients_behind
 from api.edge.requests import Edge
 from api.edge.settings import UNLIMITED, EdgeSettings
 from api.edge.shared import Shared
@@ -99,7 +100,7 @@ def create_app(
         RouteUndeclaredError: A route does not say who may ask it.
     """
     shared = shared or Shared()
-    buckets = Buckets(shared)
+    buckets, client_of = Buckets(shared), clients_behind(edge.proxies)
     overdue, progress = Overdue(totals), Progress(ledger, totals)
     worklist, ageing = Worklist(ledger, totals), Ageing(ledger, totals)
     cues = Cues(ledger, totals)
@@ -148,7 +149,7 @@ def create_app(
             PRINCIPAL: Provide(provide_principal, sync_to_thread=False),
         },
         before_request=_asking(
-            checks, door, limiting(buckets, edge.rate), refuse_body, refuse_unknown_parameters
+            checks, door, limiting(buckets, edge.rate, client_of), refuse_body, refuse_unknown_parameters
         ),
         # A route that takes a body says how large; the others take none.
         request_max_body_size=0,
@@ -184,7 +185,7 @@ def create_app(
     app.state.counts = counts
     app.state.gathering = gathering
     app.state.patience = patience
-    app.state.fail = failing(buckets, edge.failures)
+    app.state.fail = failing(buckets, edge.failures, client_of)
     describe(app.openapi_schema, [handler.operation_id for _, handler, rights in declared(app) if rights])
     return app
 

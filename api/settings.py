@@ -10,6 +10,7 @@ import msgspec
 
 from api.access.settings import RIGHTS_CLAIM, STAFF_CLAIM, TokenSettings
 from api.edge.buckets import Rate
+from api.edge.proxies import Networks, read_proxies
 from api.edge.settings import EdgeSettings
 from ledger.embedded import default_home
 from ledger.key_ring import DAYS_MAX
@@ -89,8 +90,8 @@ def read_settings(environment: Mapping[str, str], called: str = "ledger") -> Set
 
     They are LEDGER_DATABASE_URL, LEDGER_HOME, LEDGER_SCHEMA, LEDGER_KEY_FILE, LEDGER_REASONS_FILE,
     LEDGER_PURPOSES_FILE,
-    LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG; of who may ask it
-    LEDGER_ISSUER, LEDGER_AUDIENCE, LEDGER_JWKS, LEDGER_RIGHTS_CLAIM, LEDGER_STAFF_CLAIM, LEDGER_TOKEN_MINUTES_MAX and
+    LEDGER_FOUR_EYES, and of a server LEDGER_HOSTS, LEDGER_TRUSTED_PROXIES, LEDGER_RATE, LEDGER_BURST and LEDGER_LOG; of
+    who may ask it LEDGER_ISSUER, LEDGER_AUDIENCE, LEDGER_JWKS, LEDGER_RIGHTS_CLAIM, LEDGER_STAFF_CLAIM, LEDGER_TOKEN_MINUTES_MAX and
     LEDGER_KEY_DAYS_MAX; and LEDGER_SMALL_COUNTS. Empty is the same as absent.
 
     Args:
@@ -128,13 +129,25 @@ def _edge(environment: Mapping[str, str]) -> EdgeSettings:
     if log not in ("plain", "json"):
         raise ValueError(f"LEDGER_LOG must be plain or json; it is {log!r}")
     return EdgeSettings(
-        hosts=tuple(environment.get("LEDGER_HOSTS", "").replace(",", " ").split()),
+        hosts=_several(environment, "LEDGER_HOSTS"),
+        proxies=_proxies(environment, "LEDGER_TRUSTED_PROXIES"),
         rate=Rate(
             _number(environment, "LEDGER_RATE", default.rate.per_second),
             round(_number(environment, "LEDGER_BURST", default.rate.burst)),
         ),
         log="json" if log == "json" else "plain",
     )
+
+
+def _several(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(environment.get(name, "").replace(",", " ").split())
+
+
+def _proxies(environment: Mapping[str, str], name: str) -> Networks:
+    try:
+        return read_proxies(_several(environment, name))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

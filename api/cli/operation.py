@@ -9,6 +9,7 @@ from api.cli.common import NOT_AVAILABLE, VERSION, Context, command
 from api.cli.output import note
 from api.doctor import examine
 from api.edge.buckets import Rate
+from api.edge.proxies import Networks, read_proxies
 from api.edge.settings import LOOPBACK, EdgeSettings
 from api.server import ServeSettings, has_keys, serve_api
 from api.settings import Settings
@@ -20,6 +21,13 @@ from projections import rebuild as rebuild_projections
 
 FIRST_KEY = "made by the first serve"
 """What the key is for that nobody asked for."""
+
+
+def _read_proxies(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Networks:
+    try:
+        return read_proxies(texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @command("serve")
@@ -37,6 +45,15 @@ FIRST_KEY = "made by the first serve"
     metavar="NAME",
     multiple=True,
     help="A name under which a proxy passes requests on, beside this machine's own.  [env var: LEDGER_HOSTS]",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    callback=_read_proxies,
+    help="The address of a proxy, or a network of them: who is limited is then whom its X-Forwarded-For or Forwarded "
+    "names.  [env var: LEDGER_TRUSTED_PROXIES]",
 )
 @click.option(
     "--rate",
@@ -60,6 +77,7 @@ def serve(
     port: int,
     workers: int,
     hosts: tuple[str, ...],
+    proxies: Networks,
     rate: float | None,
     burst: int | None,
     log: Literal["plain", "json"] | None,
@@ -68,6 +86,7 @@ def serve(
     edge = context.settings.edge
     told = EdgeSettings(
         hosts=(*edge.hosts, *hosts),
+        proxies=(*edge.proxies, *proxies),
         rate=Rate(
             edge.rate.per_second if rate is None else rate, edge.rate.burst if burst is None else burst
         ),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.edge.buckets import Buckets, Rate
+from api.edge.proxies import peer_of
 from ledger import LedgerError
 
 
@@ -19,35 +20,33 @@ class TooManyRequestsError(LedgerError):
         """Until there is room for one more."""
 
 
-def caller_of(scope: Any) -> str:
+ClientOf = Callable[[Any], str]
+"""Tells the address that a request comes from."""
+
+
+def caller_of(scope: Any, client_of: ClientOf = peer_of) -> str:
     """Return whose requests are counted together: a principal's, or all those of an address that are nobody's."""
     principal = scope.get("principal")
     if principal is not None and principal.kind != "nobody":
         return f"{principal.kind} {principal.name}"
-    return f"address {address_of(scope)}"
+    return f"address {client_of(scope)}"
 
 
-def address_of(scope: Any) -> str:
-    """Return where a request comes from: behind a proxy, the proxy."""
-    client = scope.get("client")
-    return client[0] if client else ""
-
-
-def limiting(buckets: Buckets, rate: Rate) -> Callable[[Any], None]:
+def limiting(buckets: Buckets, rate: Rate, client_of: ClientOf = peer_of) -> Callable[[Any], None]:
     """Return what takes a token of the caller for each request, and refuses where there is none."""
 
     def limit(request: Any) -> None:
-        wait = buckets.take(caller_of(request.scope), rate, time.monotonic_ns())
+        wait = buckets.take(caller_of(request.scope, client_of), rate, time.monotonic_ns())
         if wait:
             raise TooManyRequestsError(wait)
 
     return limit
 
 
-def failing(buckets: Buckets, rate: Rate) -> Callable[[Any], float]:
+def failing(buckets: Buckets, rate: Rate, client_of: ClientOf = peer_of) -> Callable[[Any], float]:
     """Return what is asked for each authentication that failed: 0.0, or how long that address should be silent."""
 
     def fail(request: Any) -> float:
-        return buckets.take(f"failed {address_of(request.scope)}", rate, time.monotonic_ns())
+        return buckets.take(f"failed {client_of(request.scope)}", rate, time.monotonic_ns())
 
     return fail

@@ -141,7 +141,18 @@ def folder(tmp_path_factory) -> Path:
 def served(place: Database, folder: Path) -> Iterator[Served]:
     """Two workers, and a log of everything."""
     with serving(
-        place, folder, "--workers", "2", "--log", "json", "--allow-host", "ledger.example"
+        place,
+        folder,
+        *(
+            "--workers",
+            "2",
+            "--log",
+            "json",
+            "--allow-host",
+            "ledger.example",
+            "--trusted-proxy",
+            "127.0.0.1",
+        ),
     ) as served:
         yield served
 
@@ -311,6 +322,23 @@ def test_a_caller_is_limited_over_all_workers(place, folder):
         assert (429, "too_many_requests") == (refused.status_code, refused.json()["code"])
         assert "1" == refused.headers["retry-after"]
         wait_until(lambda: served.client.get("/v1/reasons").status_code == 200, 3)
+
+
+def test_behind_a_trusted_proxy_each_client_is_held_up_alone(served):
+    """Who tries tokens is, whatever else it says to be; its neighbour is told as ever, and so is the proxy itself."""
+    with httpx.Client(
+        base_url=served.url, timeout=20, verify=False, headers={"authorization": "x"}
+    ) as client:
+
+        def status(*forwarded_for: str) -> int:
+            headers = [("x-forwarded-for", one) for one in forwarded_for]
+            return client.get("/v1/units", headers=headers).status_code
+
+        tried = next(number for number in range(5000) if status("192.0.2.1") == 429)
+        assert tried >= 200
+        assert [429] * 3 == [status(f"198.51.100.{number}, 192.0.2.1") for number in range(3)]
+        assert 429 == status("198.51.100.1", "192.0.2.1")
+        assert (401, 401) == (status("192.0.2.2"), status())
 
 
 def test_a_client_that_is_slow_with_its_head_is_sent_away(slow):

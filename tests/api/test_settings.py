@@ -54,6 +54,22 @@ def test_a_suggestion_works_on_the_same_ledger_by_the_same_rules(tmp_path):
     assert f"ledger --reasons-file '{tmp_path}/my reasons.csv' --four-eyes stop" == own.suggest("stop")
 
 
+def test_proxies_are_named_by_address_or_network():
+    """Several, as the names of hosts are."""
+    edge = read_settings({"LEDGER_TRUSTED_PROXIES": "192.0.2.7, 10.1.0.0/16 ::1"}).edge
+    assert ["192.0.2.7/32", "10.1.0.0/16", "::1/128"] == list(map(str, edge.proxies))
+    assert () == read_settings({"LEDGER_TRUSTED_PROXIES": ""}).edge.proxies
+
+
+@pytest.mark.parametrize(
+    "value", ["proxy.example", "10.1.0.7/16", "192.0.2.7:80", "0.0.0.0/0", "::/0", "1.2.3", "*"]
+)
+def test_a_proxy_that_is_none_or_anybody_is_an_error(value):
+    """A mistake would have everybody say to be anybody."""
+    with pytest.raises(ValueError, match="LEDGER_TRUSTED_PROXIES: "):
+        read_settings({"LEDGER_TRUSTED_PROXIES": f"192.0.2.1,{value}"})
+
+
 def test_whose_tokens_are_taken_is_a_setting(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tokens = read_settings(
