@@ -127,7 +127,8 @@ def cues(
 ) -> None:
     """Tell what is unusual, for people to look at: never a verdict, and mostly with a harmless reason.
 
-    True for every event recorded before the command began. Positions are those of the events behind a cue.
+    True for every event recorded before the command began. Positions are those of the events behind a cue. No rule is
+    about devices: nothing in the log names one, and an event does not say which key or token sent it.
     """
     query = CueQuery(rule=rule, from_day=start, to_day=end, **more)
     with context.totals() as (ledger, totals):
