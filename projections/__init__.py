@@ -1,6 +1,7 @@
 """The read side: followers of the log, their tables, and the questions they answer."""
 
 from projections.ageing import Ageing, AgeingAnswer, AgeingQuery, open_ageing
+from projections.catching_up import catch_up
 from projections.components import COMPONENTS, NAMES
 from projections.cue_rules import RULE_NAMES, Rule, RuleName
 from projections.cues import Cue, CueQuery, Cues, CuesAnswer, open_cues
@@ -19,9 +20,10 @@ from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit,
 from projections.preview import Preview, PreviewRow, preview
 from projections.progress import Progress, ProgressAnswer, open_progress
 from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
+from projections.rebuilding import rebuild
 from projections.reconcile import Difference, Proved, Reconciled, reconcile
 from projections.report_changes import ChangingEvent, CountChange, ReportChanges, report_changes
-from projections.runner import Runner, catch_up, rebuild
+from projections.runner import Runner
 from projections.status import ProjectionStatus, status
 from projections.totals import Period, Totals, TotalsAnswer, TotalsQuery, open_totals
 from projections.worklist import Worklist, WorklistAnswer, WorklistQuery, WorklistRow, open_worklist

@@ -20,10 +20,10 @@ from ledger.errors import FieldInvalidError, NotPermittedError
 from ledger.masking import shown
 from ledger.migrations import check_migrated, connect, migrate
 from ledger.units import grow
+from projections.catching_up import catch_up
 from projections.components import COMPONENTS
 from projections.errors import PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution, Hierarchy, Rows, holders
-from projections.runner import catch_up
 from projections.small_counts import masked
 from projections.status import ask, position_of, wait_for
 from projections.tables import as_array

@@ -15,7 +15,7 @@ from threading import Event
 from ledger import Ledger
 from ledger.database import Database
 from ledger.identities import Identities
-from projections import Runner, rebuild, runner
+from projections import Runner, rebuild, stretches
 from projections.components import PROJECTIONS
 
 
@@ -29,7 +29,7 @@ def slowly(add: Callable[..., None], seconds: float) -> Callable[..., None]:
 
 def main(what: str, conninfo: str, schema: str, embedded: str, batch: str, pause: str) -> None:
     database = Database(conninfo, schema, embedded=embedded == "True")
-    runner.BATCH_EVENTS_MAX = int(batch)
+    stretches.BATCH_EVENTS_MAX = int(batch)
     for projection in PROJECTIONS:
         projection.add = slowly(projection.add, float(pause))
     print("ready", flush=True)

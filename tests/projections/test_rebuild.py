@@ -22,7 +22,9 @@ from projections import (
     TotalsQuery,
     catch_up,
     rebuild,
-    runner,
+    rebuilding,
+    stretches,
+    tracking,
 )
 from projections.components import PROJECTIONS
 from tests.projections import by_hand, campaigns
@@ -123,7 +125,7 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
 
     All that time readers get whole answers: as many collected as the log has up to the answer's position.
     """
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 50)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 50)
     reports = campaigns.commands(2, 300)
     answers: list[tuple[int, int, int]] = []
     stop = Event()
@@ -164,7 +166,7 @@ def test_while_events_are_recorded(ledger, database, totals, monkeypatch):
 
 def test_ends_while_events_are_recorded(ledger, database, monkeypatch):
     """A writer that never pauses cannot keep a rebuild from its end, not even where every step meets an event."""
-    step = runner.step
+    step = stretches.step
     written = 0
 
     def step_then_write(*arguments):
@@ -175,7 +177,7 @@ def test_ends_while_events_are_recorded(ledger, database, monkeypatch):
         ledger.record(report(written))
         return counted
 
-    monkeypatch.setattr(runner, "step", step_then_write)
+    monkeypatch.setattr(stretches, "step", step_then_write)
     rebuild(database)
     monkeypatch.undo()
     catch_up(database)
@@ -193,7 +195,7 @@ def test_readers_wait_for_nobody(ledger, database, totals):
         seen.append((catch_up(database), position, totals.read(TotalsQuery()).sum["collected"]))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "BATCH_EVENTS_MAX", 100)
+        patch.setattr(stretches, "BATCH_EVENTS_MAX", 100)
         rebuild(database, on_progress=lambda position, head: ask() if head - position > 100 else None)
 
     assert 1 < len(seen)
@@ -282,7 +284,7 @@ def test_gives_its_lock_back(database, monkeypatch):
                 ).fetchone()
             )
 
-    monkeypatch.setattr(runner, "connect", connect_and_look)
+    monkeypatch.setattr(tracking, "connect", connect_and_look)
     rebuild(database)
 
     assert [(0,)] == held
@@ -344,7 +346,7 @@ def test_of_a_healthy_projection_that_a_rebuild_cannot_read(ledger, database, mo
         raise ValueError("never heard of it")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "recorded", broken)
+        patch.setattr(stretches, "recorded", broken)
         with pytest.raises(ProjectionStoppedError, match="position 1: ValueError"):
             rebuild(database)
 
@@ -433,20 +435,20 @@ def test_a_view_on_the_tables(ledger, database, operator):
 
 def test_a_long_reader(ledger, database, operator, totals, monkeypatch, caplog):
     """While a dump of the database reads the tables, other readers and the live runner go on; then the swap comes."""
-    monkeypatch.setattr(runner, "SWAP_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(rebuilding, "SWAP_PAUSE_SECONDS", 0.05)
     ledger.record(report(1))
     catch_up(database)
     with ThreadPoolExecutor(2) as pool, Runner(ledger):
         with operator.transaction():
             operator.execute("SELECT count(*) FROM unit_totals_day")
-            rebuilding = pool.submit(rebuild, database)
+            running = pool.submit(rebuild, database)
             wait_until(lambda: "waits for a long transaction" in caplog.text)
             for number in range(2, 12):
                 position = ledger.record(report(number)).position
                 reading = pool.submit(totals.read, TotalsQuery(by="day"), after=position, wait_seconds=5)
                 assert number == reading.result(5).sum["collected"]
-            assert not rebuilding.done()
-        assert UNITS + 11 == rebuilding.result(20)
+            assert not running.done()
+        assert UNITS + 11 == running.result(20)
 
     assert 1 == caplog.text.count("waits for a long transaction")
     check_all(database, length=11)
@@ -459,11 +461,11 @@ def test_prepared_statements_survive(ledger, database):
         for number in range(8):
             ledger.record(report(number))
             for tables in many:
-                runner.step(connection, tables)
+                stretches.step(connection, tables)
         rebuild(database)
         for number in range(8, 16):
             ledger.record(report(number))
             for tables in many:
-                runner.step(connection, tables)
+                stretches.step(connection, tables)
 
     check_all(database, length=16)

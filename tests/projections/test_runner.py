@@ -29,6 +29,8 @@ from projections import (
     catch_up,
     rebuild,
     runner,
+    stretches,
+    tracking,
 )
 from projections import status as status_of_all
 from projections.errors import PoisonEventError
@@ -129,14 +131,14 @@ def age(operator: Connection, position: int, interval: str) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_fails(ledger, monkeypatch, caplog):
     """An error of the program is told in the log, and does not end the runner."""
-    original, failures = runner.step, iter([True, True])
+    original, failures = stretches.step, iter([True, True])
 
     def step(*arguments):
         if next(failures, False):
             raise RuntimeError("a bug")
         return original(*arguments)
 
-    monkeypatch.setattr(runner, "step", step)
+    monkeypatch.setattr(stretches, "step", step)
     monkeypatch.setattr(runner, "RECONNECT_SECONDS_MIN", 0.01)
     ledger.record(report(1))
     with Runner(ledger), caplog.at_level(logging.ERROR):
@@ -147,7 +149,7 @@ def test_fails(ledger, monkeypatch, caplog):
 
 def test_catch_up_tells_progress(ledger, monkeypatch):
     """Progress is told after every batch, and ends at the head."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 200)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 200)
     told = []
     catch_up(ledger.database, on_progress=lambda position, head: told.append((position, head)))
 
@@ -180,9 +182,9 @@ def test_runners_in_threads(ledger, open_again, monkeypatch, runners):
             workers.add(get_ident())
         return counted
 
-    original = runner.step
-    monkeypatch.setattr(runner, "step", step)
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 23)
+    original = stretches.step
+    monkeypatch.setattr(stretches, "step", step)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 23)
     reports = campaigns.commands(runners, 250)
     with ExitStack() as stack:
         for _ in range(runners):
@@ -208,7 +210,7 @@ def test_runners_in_processes(ledger, start_child, runners):
 
 def test_catching_up_together(ledger, open_again, monkeypatch):
     """Command lines that catch up at once, each reading ahead, beside a runner: every event counts once."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 23)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 23)
     reports = campaigns.commands(7, 250)
     campaigns.record(ledger, reports)
     with Runner(open_again()), ThreadPoolExecutor(3) as pool:
@@ -286,7 +288,7 @@ def test_position_moved_under_a_step(ledger, database, monkeypatch, meddle):
 
     monkeypatch.setattr(UnitTotalsTables, "add", add_and_meddle)
     with connect(database.as_projector()) as connection, pytest.raises(AssertionError, match="moved from 0"):
-        runner.step(connection, UnitTotalsTables())
+        stretches.step(connection, UnitTotalsTables())
 
     assert 0 == status(ledger)[0].position
     assert {} == by_hand.tables_of(database)["deltas"]
@@ -316,8 +318,8 @@ def test_one_by_one(ledger, monkeypatch):
         steps.append(original(*arguments))
         return steps[-1]
 
-    original = runner.step
-    monkeypatch.setattr(runner, "step", step)
+    original = stretches.step
+    monkeypatch.setattr(stretches, "step", step)
     begun = time.monotonic()
     with Runner(ledger):
         for number in range(100):
@@ -351,7 +353,7 @@ def test_reads_on_by_the_index(database):
         # The tests' log is so small that reading all of it would be as good.
         connection.execute("SET enable_seqscan = off")
         plan = connection.execute(
-            "EXPLAIN (COSTS OFF) " + runner._QUERIES["read"], {"after": 0, "limit": 10}
+            "EXPLAIN (COSTS OFF) " + tracking.QUERIES["read"], {"after": 0, "limit": 10}
         ).fetchall()
 
     assert [
@@ -431,7 +433,7 @@ def test_a_fault_that_stays_is_old_news(ledger, operator, monkeypatch, caplog):
 
 def test_a_host_that_is_lost(ledger, database, monkeypatch, caplog):
     """A runner that says nothing more, and yet holds the lock, keeps the others waiting for a bounded time."""
-    monkeypatch.setattr(runner, "SILENCE_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(tracking, "SILENCE_SECONDS_MAX", 0.5)
     add = UnitTotalsTables.add
     silent, found = Event(), Event()
 
@@ -607,14 +609,14 @@ def test_a_unit_event_that_is_broken(ledger, database):
 def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
     """A program that cannot read an event yet stops; a newer one counts it, and then nothing is wrong."""
     ledger.record_many([report(number) for number in range(5)])
-    readable = runner.recorded
+    readable = stretches.recorded
 
     def of_an_older_program(row):
         if row[0] == UNITS + 3:
             raise ValueError("never heard of it")
         return readable(row)
 
-    monkeypatch.setattr(runner, "recorded", of_an_older_program)
+    monkeypatch.setattr(stretches, "recorded", of_an_older_program)
     with Runner(ledger) as following:
         wait_until(lambda: ended(following))
         assert [f"position {UNITS + 3}: ValueError: never heard of it"] == [
@@ -624,7 +626,7 @@ def test_unreadable_for_this_program_only(ledger, database, monkeypatch):
     assert UNITS + 5 == catch_up(database)
     # The old program comes late to say what is no longer true.
     with connect(database.as_projector()) as connection:
-        runner.stop(connection, "unit_totals", PoisonEventError(UNITS + 3, ValueError("never heard of it")))
+        tracking.stop(connection, "unit_totals", PoisonEventError(UNITS + 3, ValueError("never heard of it")))
 
     assert [None] == [told.error for told in status(ledger)]
     check_all(database, length=5)

@@ -20,6 +20,7 @@ from projections import (
     rebuild,
     runner,
     status,
+    stretches,
 )
 from projections.errors import PoisonEventError
 from projections.tables import Tables
@@ -89,19 +90,19 @@ def of(operator: psycopg.Connection) -> dict[str, int]:
 def decoded(monkeypatch) -> list[int]:
     """The positions of the events that were decoded, each time one is."""
     positions: list[int] = []
-    recorded = runner.recorded
+    recorded = stretches.recorded
 
     def note(row):
         positions.append(row[0])
         return recorded(row)
 
-    monkeypatch.setattr(runner, "recorded", note)
+    monkeypatch.setattr(stretches, "recorded", note)
     return positions
 
 
 def test_together(ledger, operator, monkeypatch, decoded):
     """Those that stand at one position go on together, and each event is decoded once for all of them."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 150)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 150)
     reports = campaigns.commands(4, 100)
     campaigns.record(ledger, reports)
     head = UNITS + len(reports)
@@ -126,7 +127,7 @@ def test_one_is_brought_to_the_head(ledger, operator):
 @pytest.mark.parametrize("late", ["tally", "unit_totals"])
 def test_one_begins_late(ledger, operator, monkeypatch, decoded, late):
     """Whoever is behind is brought to where another one is; from there they go on together."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 100)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 100)
     ahead = {"tally": "unit_totals", "unit_totals": "tally"}[late]
     catch_up(ledger.database, [ahead])
     ledger.record_many([report(number) for number in range(170)])
@@ -140,7 +141,7 @@ def test_one_begins_late(ledger, operator, monkeypatch, decoded, late):
 
 def test_one_that_is_far_behind_keeps_nobody_back(ledger, operator, totals, monkeypatch):
     """While one counts a long log for the first time, the other stays at the head."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 10)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 10)
     catch_up(ledger.database, ["unit_totals"])
     waited = []
     with Runner(ledger):
@@ -184,7 +185,7 @@ def test_poison_for_one(ledger, operator, totals, open_again, monkeypatch, caplo
 
 def test_poison_for_one_that_catches_up(ledger, operator, monkeypatch):
     """What one cannot fold, or its tables cannot hold, is told; the other is at the head nevertheless."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 100)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 100)
     ledger.record_many([report(number) for number in range(4)])
     monkeypatch.setattr(Tally, "poison", 250)
     with pytest.raises(ProjectionStoppedError, match="tally stopped at position 250: "):
@@ -205,7 +206,7 @@ def test_all_stopped(ledger, monkeypatch, open_again, operator):
     def broken(row):
         raise ValueError("never heard of it")
 
-    monkeypatch.setattr(runner, "recorded", broken)
+    monkeypatch.setattr(stretches, "recorded", broken)
     with Runner(ledger) as following:
         wait_until(lambda: ended(following))
     with pytest.raises(ProjectionStoppedError) as raised:
@@ -313,7 +314,7 @@ def test_one_is_rebuilt(ledger, operator):
 
 def test_poison_for_a_rebuild_of_one(ledger, operator, monkeypatch):
     """What one cannot fold leaves its live tables as they are; the others are rebuilt, and then it is told."""
-    monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", 100)
+    monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", 100)
     ledger.record(report(1))
     catch_up(ledger.database)
     before = oids(operator)

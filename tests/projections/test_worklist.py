@@ -37,7 +37,7 @@ from projections import (
     open_ageing,
     open_worklist,
     rebuild,
-    runner,
+    stretches,
 )
 from tests.projections import campaigns
 from tests.projections.by_hand import VIETNAM
@@ -83,7 +83,7 @@ def test_stretches_of_any_length(ledger, database, monkeypatch, seed):
     head = ledger.head().position
     tables = []
     for length in (1 + 6 * seed, 200, 20_000):
-        monkeypatch.setattr(runner, "BATCH_EVENTS_MAX", length)
+        monkeypatch.setattr(stretches, "BATCH_EVENTS_MAX", length)
         assert head == rebuild(database, ["worklist"])
         tables.append(tables_of(database))
     catch_up(database)
