@@ -342,7 +342,7 @@ def test_every_question_of_a_campaign(campaign, by_hand_rows, limit, monkeypatch
         dict(item for part in parts for item in part.items()) for parts in product(*FILTERS.values())
     ]
     for few in (0, 32):
-        monkeypatch.setattr("projections.worklist.LEAVES_MAX", few)
+        monkeypatch.setattr("projections.worklist.reading.LEAVES_MAX", few)
         for question in chance.sample(questions, 60):
             rows = read_all(worklist, WorklistQuery(**question, limit=limit))
             expected = [

@@ -1,167 +1,42 @@
-"""What has become of a frozen report: the same question asked of what is known now, and every event between the two.
-
-Each count adds up: what was frozen, and what arrived late, occurred since, was corrected, was allocated and was moved by
-reorganisations, is what is counted now.
-"""
+"""A report then and now: its rows, and the events that make the difference."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from itertools import groupby
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, get_args
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 from psycopg.sql import SQL, Composed
 
 from ledger import FrozenReport, Ledger, UnitTree, sql
-from ledger.access import Principal, Right
-from ledger.errors import FieldInvalidError, NotPermittedError, UnitNotValidError
+from ledger.errors import UnitNotValidError
 from ledger.events import Allocated, AnyCorrection, DossierEvent, Recorded, Step, topic_of
 from ledger.store import recorded
-from ledger.unit_events import ReorganisationWithdrawn, UnitEvent, UnitOpened
-from ledger.units import TreeOn, Unit
+from ledger.unit_events import ReorganisationWithdrawn
+from ledger.units import Unit
 from projections.errors import CountsDifferError
-from projections.frozen_reports import question_of, reissue_report
+from projections.frozen_reports import question_of
 from projections.hierarchies import FIRST_DAY, LAST_DAY, UNALLOCATED, Hierarchy, Rows, holders
-from projections.totals import _PARTS, BY_UNITS, WAIT_SECONDS, Totals, TotalsAnswer, TotalsQuery
+from projections.report_changes.answers import ChangingEvent, CountChange, Kind, added
+from projections.report_changes.moving import effective_of, moves_any, together
+from projections.totals import BY_UNITS, Totals, TotalsAnswer, TotalsQuery
+from projections.totals.statements import PARTS
 from projections.unit_totals import MEASURES
 
 _QUERIES = sql.load("projections.sql", "report_changes.sql")
 _HELD = sql.load("projections.sql", "unit_totals.sql")["held"]
 
-PAGE_MAX = 1000
-
-Kind = Literal["arrived_late", "occurred_since", "corrected", "allocated", "moved"]
-"""Why a count of a report is another one now: an event that had occurred by the cut-off was recorded later; it occurred
-later; an entry was corrected; a dossier of a split unit was allocated; units were reorganised."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
 Key = tuple[Any, ...]
 """Which row: for a unit its id, or what it is called where no unit is."""
 
 
-class CountChange(msgspec.Struct, frozen=True):
-    """A count of a report, then and now; ``frozen`` and the five kinds add up to ``now``."""
-
-    frozen: int
-    now: int
-    difference: int
-    arrived_late: int = 0
-    occurred_since: int = 0
-    corrected: int = 0
-    allocated: int = 0
-    moved: int = 0
-
-
-class ChangingEvent(msgspec.Struct, frozen=True):
-    """What was recorded after a report's cut-off and changes it."""
-
-    position: int
-    """Of a reorganisation: of its first event."""
-    kind: Kind
-    type: str
-    """As histories call it; ``reorganised``, ``withdrawn`` or ``opened`` of units."""
-    unit: str | None
-    """Code of the unit at which it counts, as of the day on which it occurred; null of a reorganisation."""
-    occurred_at: datetime | None
-    """When it happened; of a correction, when it was made. Null of a reorganisation, which has"""
-    effective: date | None
-    """the first day on which it holds."""
-    recorded_at: datetime
-    """When the ledger learnt it, UTC."""
-    detail: str | None
-    """Of a reorganisation its decree."""
-    changes: list[dict[str, Any]]
-    """What it does to the report: in which row, which measure, by how much. The rows say it of reorganisations."""
-
-
-class ReportChanges(msgspec.Struct, frozen=True):
-    """A frozen report beside what is known now."""
-
-    name: str
-    frozen_position: int
-    position: int
-    """What *now* means: every count of it is true for this position."""
-    recorded_at: datetime
-    """When the event at that position was recorded, UTC."""
-    rows: list[dict[str, Any]]
-    """Those of both, each with what it is of and ``counts``: a ``CountChange`` by measure."""
-    sum: dict[str, CountChange]
-    events: list[ChangingEvent]
-    """A page of them, in the order of the log."""
-    next: int | None
-    """The position to go on after; null: there are no more."""
-
-
-def report_changes(
-    ledger: Ledger,
-    totals: Totals,
-    name: str,
-    *,
-    position: int | None = None,
-    kind: Kind | None = None,
-    after: int = 0,
-    limit: int = 100,
-    wait_seconds: float = WAIT_SECONDS,
-    by: Principal | None = None,
-) -> ReportChanges:
-    """Compare a frozen report with the same question asked of what is known now; the period before is left aside.
-
-    Args:
-        position: What *now* means; the head of the log if absent.
-        kind: Only events of this kind.
-        after: Only events after this position.
-        limit: At most so many of them, ``PAGE_MAX`` at most.
-        by: Who asks; the ledger's own principal if absent.
-
-    Raises:
-        NotPermittedError: They may not see totals of the report's unit; or they are of the public, to whom no single event
-            is told.
-        ReportUnknownError: No report has the name.
-        FieldInvalidError: The position is before the report's, or the ledger does not have it yet.
-        ReportDiffersError: Its bytes are not those that were frozen.
-        CountsDifferError: The counts, then and now, and what was recorded between do not add up.
-        UnitNotValidError: The report is about a unit that, by what was recorded since, was none on its day.
-        UnavailableError: The read model cannot answer, or has not reached the position.
-    """
-    reader = ledger.asking(by, Right.TOTALS)
-    if ledger.check_report_asked(reader, Right.TOTALS, ledger.frozen_report(name).report):
-        raise NotPermittedError(
-            "what has become of a report names single events: it is not told to the public"
-        )
-    cut = ledger.at(position=ledger.head().position if position is None else position)
-    reissued = reissue_report(ledger, totals, name, wait_seconds=wait_seconds, by=reader)
-    report = reissued.frozen.report
-    if cut.position < report.position:
-        raise FieldInvalidError("position", f"the report was frozen at position {report.position}")
-    before, tree = (
-        totals.read_in_tree(
-            _itself, at=(at, reissued.answer.recorded_at), after=at, wait_seconds=wait_seconds
-        )
-        for at in (report.position, cut.position)
-    )
-    comparison = _Comparison(totals, reissued.frozen, reissued.answer, before, tree, cut.position)
-    rows, sums = comparison.rows()
-    page, more = comparison.events(ledger, kind, max(after, report.position), min(limit, PAGE_MAX))
-    return ReportChanges(
-        name,
-        report.position,
-        cut.position,
-        cut.recorded_at,
-        rows,
-        sums,
-        page,
-        page[-1].position if more else None,
-    )
-
-
-def _itself(tree: UnitTree) -> UnitTree:
+def itself(tree: UnitTree) -> UnitTree:
+    """Return a tree, for whoever asks for nothing else in it."""
     return tree
 
 
-class _Comparison:
+class Comparison:
     """A report then and now, in the tree of each."""
 
     def __init__(
@@ -208,7 +83,7 @@ class _Comparison:
         return self._totals.rows(self._tree, hierarchy, self._day, self._scope, by)
 
     def _compose(self, name: str) -> Composed:
-        part_1, part_2 = (_PARTS[by] for by in (*self._question.bys, "")[:2])
+        part_1, part_2 = (PARTS[by] for by in (*self._question.bys, "")[:2])
         acting = self._asked.attribution == "acting"
         touched = SQL(_QUERIES["touched"]).format(
             part_1=part_1,
@@ -294,7 +169,7 @@ class _Comparison:
                 for name in MEASURES
             }
             rows.append(self._names(named) | {"counts": counts})
-        sums = {name: _added([row["counts"][name] for row in rows]) for name in MEASURES}
+        sums = {name: added([row["counts"][name] for row in rows]) for name in MEASURES}
         self._moved_any = any(change.moved for row in rows for change in row["counts"].values())
         if self._moved_any and self._tree.version == self._before.version:
             raise CountsDifferError(self._since, self._position)
@@ -355,8 +230,8 @@ class _Comparison:
         if not self._moved_any:
             return []
         found = []
-        for position, last, event in _whole(self._tree.entries[self._before.version :]):
-            effective = self._effective(event)
+        for position, last, event in together(self._tree.entries[self._before.version :]):
+            effective = effective_of(event, self._tree)
             if position <= after or not self._moves(position, last, effective):
                 continue
             type_ = "reorganised" if event.reorganisation is not None else "opened"
@@ -370,23 +245,11 @@ class _Comparison:
     def _moves(self, first: int, last: int, effective: date) -> bool:
         """Return whether a change of units puts any unit elsewhere on a day of the report, within its unit."""
         days = {self._day} if self._asked.hierarchy != "then" else {self._day, min(effective, self._day)}
-        trees = [
-            self._totals.read_in_tree(_itself, at=(position, self._frozen.recorded_at))
+        before, since = (
+            self._totals.read_in_tree(itself, at=(position, self._frozen.recorded_at))
             for position in (first - 1, last)
-        ]
-        for day in days:
-            before, since = (TreeOn(tree, day) for tree in trees)
-            for unit_id in since.tree.by_id:
-                ways = [_way(on, unit_id) for on in (before, since) if unit_id in on.tree.by_id]
-                inside = self._scope is None or any(self._scope.id in way for way in ways)
-                if inside and (len(ways) < 2 or ways[0] != ways[1]):
-                    return True
-        return False
-
-    def _effective(self, event: UnitEvent) -> date:
-        if isinstance(event, ReorganisationWithdrawn):
-            return self._tree.reorganisations[event.reorganisation].effective
-        return event.effective
+        )
+        return moves_any(before, since, days, None if self._scope is None else self._scope.id)
 
 
 def _identity(unit: Mapping[str, str | None], tree: UnitTree, day: date) -> object:
@@ -403,31 +266,7 @@ def _identity(unit: Mapping[str, str | None], tree: UnitTree, day: date) -> obje
     return found.pop() if len(found) == 1 else tuple(unit.values())
 
 
-def _added(changes: Sequence[CountChange]) -> CountChange:
-    names = CountChange.__struct_fields__
-    return CountChange(**{name: sum(getattr(change, name) for change in changes) for name in names})
-
-
 def _first_unit(event: DossierEvent) -> UUID | None:
     """Return where a correction takes off what it takes off first."""
     changes = getattr(event, "changes", ())
     return changes[0].unit_id if changes else None
-
-
-def _way(on: TreeOn, unit_id: UUID) -> tuple[object, ...]:
-    """Return where what is recorded at a unit counts on a day, and everything above that."""
-    place = on.place(unit_id)
-    return (place.allocated, *on.above(place.unit_id))
-
-
-def _whole(entries: Sequence[tuple[int, UnitEvent]]) -> Iterator[tuple[int, int, UnitEvent]]:
-    """Yield the first and the last position of unit events that were recorded together, and the first event."""
-    for _, together in groupby(entries, key=lambda entry: _mark(entry[1])):
-        whole = list(together)
-        yield whole[0][0], whole[-1][0], whole[0][1]
-
-
-def _mark(event: UnitEvent) -> object:
-    if isinstance(event, UnitOpened) and event.reorganisation is None:
-        return event.valid_from, event.decree
-    return isinstance(event, ReorganisationWithdrawn), event.reorganisation

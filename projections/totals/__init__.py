@@ -1,0 +1,32 @@
+"""The questions that unit totals answer; the one code path for page, API, export and command line."""
+
+from projections.totals.answers import Period, TotalsAnswer, masked_totals
+from projections.totals.days import Parted, parted
+from projections.totals.questions import (
+    BY_DAYS,
+    BY_UNITS,
+    BYS,
+    By,
+    TotalsQuery,
+    read_bys,
+    read_hierarchy,
+)
+from projections.totals.reading import WAIT_SECONDS, Totals, open_totals
+
+__all__ = [
+    "BYS",
+    "BY_DAYS",
+    "BY_UNITS",
+    "WAIT_SECONDS",
+    "By",
+    "Parted",
+    "Period",
+    "Totals",
+    "TotalsAnswer",
+    "TotalsQuery",
+    "masked_totals",
+    "open_totals",
+    "parted",
+    "read_bys",
+    "read_hierarchy",
+]
