@@ -165,7 +165,11 @@ class Cues:
                 more["deadlines"] = self._deadlines(upto, first, last, query.before_days)
             if rule.rule == "before_approval_was_known":
                 more["seconds"] = TOGETHER_SECONDS
-            rows = ask(self._ledger, SQL(_QUERIES[rule.rule]).format(), parameters | more)
+            rows = ask(
+                self._ledger,
+                SQL(_QUERIES[rule.rule]).format(activations=SQL(_QUERIES["activations"])),
+                parameters | more,
+            )
             cues += [_cue(rule, called, row, query) for row in rows]
         cues.sort(key=lambda cue: (-cue.over, cue.at, cue.unit["code"], cue.actor, cue.rule))
         page = cues[query.offset : query.offset + query.limit]

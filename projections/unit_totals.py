@@ -279,7 +279,9 @@ class UnitTotalsTables(Tables):
     def __init__(self, *, rebuild: bool = False) -> None:
         super().__init__(rebuild=rebuild)
         names = {live.removeprefix("unit_totals_"): Identifier(own) for live, own in self.names.items()}
-        self._add: Composed = SQL(_QUERIES["add"]).format(**names)
+        self._add: Composed = SQL(_QUERIES["add"]).format(
+            **names, **{part: SQL(_QUERIES[part]) for part in _PARTS}
+        )
         self._copy: Composed = SQL(_QUERIES["copy"]).format(**names)
         self._reach = UnitReach(self.names)
 
@@ -352,3 +354,5 @@ def _optional(number: int | None) -> str:
 
 
 _QUERIES: dict[str, LiteralString] = sql.load("projections.sql", "unit_totals.sql")
+_PARTS = ("events", "waits", "summed_events", "summed_waits", "added_events", "added_waits")
+"""What the statement that adds says several times: which counts there are."""

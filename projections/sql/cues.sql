@@ -1,30 +1,34 @@
+-- activations --
+-- By the counts, officers with days busy enough; of the log only the activations of those days. Corrections are left out
+-- (topics): they tell when a mistake was put right.
+unit_totals_deltas
+JOIN (
+    SELECT leaf_id, actor, day
+    FROM unit_totals_deltas
+    WHERE event = 4
+      AND count > 0
+      AND day BETWEEN %(first)b::date AND %(last)b::date
+      AND position <= %(upto)b::bigint
+      AND actor <> 'self'
+      AND (%(actor)b::text IS NULL OR actor = %(actor)b::text)
+      AND (NOT %(scoped)b::boolean OR leaf_id = ANY(%(leaves)t::uuid[]))
+    GROUP BY leaf_id, actor, day
+    HAVING sum(count) >= %(threshold)b::int
+) AS busy USING (leaf_id, actor, day)
+JOIN events ON notification_id = position
+WHERE event = 4
+  AND count > 0
+  AND position <= %(upto)b::bigint
+  AND topic = ANY(%(topics)b::text[])
+
 -- many_in_an_hour --
--- By the counts, officers with days busy enough; of the log only the events of those days, for the hour is told nowhere else.
--- Corrections are left out (topics): they tell when a mistake was put right.
+-- The hour is told nowhere but in the log.
 SELECT leaf_id, actor, to_char(hour, 'YYYY-MM-DD HH24:00') AS at, count(*) AS number, array_agg(position ORDER BY position)
 FROM (
     SELECT leaf_id, actor, position,
            date_trunc('hour', (convert_from(state, 'UTF8')::json ->> 'occurred_at')::timestamptz
                AT TIME ZONE interval '7 hours') AS hour
-    FROM unit_totals_deltas
-    JOIN (
-        SELECT leaf_id, actor, day
-        FROM unit_totals_deltas
-        WHERE event = 4
-          AND count > 0
-          AND day BETWEEN %(first)b::date AND %(last)b::date
-          AND position <= %(upto)b::bigint
-          AND actor <> 'self'
-          AND (%(actor)b::text IS NULL OR actor = %(actor)b::text)
-          AND (NOT %(scoped)b::boolean OR leaf_id = ANY(%(leaves)t::uuid[]))
-        GROUP BY leaf_id, actor, day
-        HAVING sum(count) >= %(threshold)b::int
-    ) AS busy USING (leaf_id, actor, day)
-    JOIN events ON notification_id = position
-    WHERE event = 4
-      AND count > 0
-      AND position <= %(upto)b::bigint
-      AND topic = ANY(%(topics)b::text[])
+    FROM {activations}
 ) AS reports
 GROUP BY leaf_id, actor, hour
 HAVING count(*) >= %(threshold)b::int;
@@ -84,25 +88,7 @@ HAVING count(*) >= %(threshold)b::int;
 SELECT leaf_id, actor, day::text AS at, count(*) AS number, array_agg(position ORDER BY position)
 FROM (
     SELECT leaf_id, actor, day, position, convert_from(state, 'UTF8')::json AS event
-    FROM unit_totals_deltas
-    JOIN (
-        SELECT leaf_id, actor, day
-        FROM unit_totals_deltas
-        WHERE event = 4
-          AND count > 0
-          AND day BETWEEN %(first)b::date AND %(last)b::date
-          AND position <= %(upto)b::bigint
-          AND actor <> 'self'
-          AND (%(actor)b::text IS NULL OR actor = %(actor)b::text)
-          AND (NOT %(scoped)b::boolean OR leaf_id = ANY(%(leaves)t::uuid[]))
-        GROUP BY leaf_id, actor, day
-        HAVING sum(count) >= %(threshold)b::int
-    ) AS busy USING (leaf_id, actor, day)
-    JOIN events ON notification_id = position
-    WHERE event = 4
-      AND count > 0
-      AND position <= %(upto)b::bigint
-      AND topic = ANY(%(topics)b::text[])
+    FROM {activations}
 ) AS reports
 WHERE (event ->> 'occurred_at')::timestamptz - (event -> 'previous' ->> 'occurred_at')::timestamptz
       <= make_interval(secs => %(seconds)b::int)
@@ -116,25 +102,7 @@ FROM (
     SELECT leaf_id, actor, day, position, originator_id, originator_version, recorded_at,
            (convert_from(state, 'UTF8')::json ->> 'occurred_at')::timestamptz AS occurred_at,
            convert_from(state, 'UTF8')::json ->> 'level' AS level
-    FROM unit_totals_deltas
-    JOIN (
-        SELECT leaf_id, actor, day
-        FROM unit_totals_deltas
-        WHERE event = 4
-          AND count > 0
-          AND day BETWEEN %(first)b::date AND %(last)b::date
-          AND position <= %(upto)b::bigint
-          AND actor <> 'self'
-          AND (%(actor)b::text IS NULL OR actor = %(actor)b::text)
-          AND (NOT %(scoped)b::boolean OR leaf_id = ANY(%(leaves)t::uuid[]))
-        GROUP BY leaf_id, actor, day
-        HAVING sum(count) >= %(threshold)b::int
-    ) AS busy USING (leaf_id, actor, day)
-    JOIN events ON notification_id = position
-    WHERE event = 4
-      AND count > 0
-      AND position <= %(upto)b::bigint
-      AND topic = ANY(%(topics)b::text[])
+    FROM {activations}
 ) AS reports
 CROSS JOIN LATERAL (
     SELECT approval.recorded_at

@@ -4,6 +4,36 @@ COPY {deltas} (
     count
 ) FROM STDIN;
 
+-- events --
+collected, approved, rejected, notified,
+activated, locked, unlocked, withdrawn
+
+-- waits --
+awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
+
+-- summed_events --
+sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
+sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int
+
+-- summed_waits --
+sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
+
+-- added_events --
+collected = t.collected + excluded.collected,
+approved  = t.approved  + excluded.approved,
+rejected  = t.rejected  + excluded.rejected,
+notified  = t.notified  + excluded.notified,
+activated = t.activated + excluded.activated,
+locked    = t.locked    + excluded.locked,
+unlocked  = t.unlocked  + excluded.unlocked,
+withdrawn = t.withdrawn + excluded.withdrawn
+
+-- added_waits --
+awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
+awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
+awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
+awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+
 -- add --
 -- Sums by day, each cell once; those by pentad, by month and of all days are their sums.
 WITH delta AS MATERIALIZED (
@@ -12,114 +42,41 @@ WITH delta AS MATERIALIZED (
         %(collected)b::int[], %(approved)b::int[], %(rejected)b::int[], %(notified)b::int[],
         %(activated)b::int[], %(locked)b::int[], %(unlocked)b::int[], %(withdrawn)b::int[],
         %(awaiting_approval)b::int[], %(awaiting_activation)b::int[], %(awaiting_long)b::int[], %(awaiting_notified)b::int[]
-    ) AS d (
-        leaf_id, level, day,
-        collected, approved, rejected, notified,
-        activated, locked, unlocked, withdrawn,
-        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
-    )
+    ) AS d (leaf_id, level, day, {events}, {waits})
 ),
 added_day AS (
-    INSERT INTO {day} AS t (
-        leaf_id, level, day,
-        collected, approved, rejected, notified,
-        activated, locked, unlocked, withdrawn,
-        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
-    )
+    INSERT INTO {day} AS t (leaf_id, level, day, {events}, {waits})
     SELECT * FROM delta
     ON CONFLICT (day, leaf_id, level) DO UPDATE
-    SET collected           = t.collected           + excluded.collected,
-        approved            = t.approved            + excluded.approved,
-        rejected            = t.rejected            + excluded.rejected,
-        notified            = t.notified            + excluded.notified,
-        activated           = t.activated           + excluded.activated,
-        locked              = t.locked              + excluded.locked,
-        unlocked            = t.unlocked            + excluded.unlocked,
-        withdrawn           = t.withdrawn           + excluded.withdrawn,
-        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
-        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
-        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+    SET {added_events}, {added_waits}
 ),
 added_pentad AS (
-    INSERT INTO {pentad} AS t (
-        leaf_id, level, pentad,
-        collected, approved, rejected, notified,
-        activated, locked, unlocked, withdrawn
-    )
-    SELECT leaf_id, level, first,
-           sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
-           sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int
+    INSERT INTO {pentad} AS t (leaf_id, level, pentad, {events})
+    SELECT leaf_id, level, first, {summed_events}
     FROM delta,
          -- The days 1, 6, 11, 16, 21 and 26.
          LATERAL (SELECT extract(day FROM day)::int - 1 AS number) AS n,
          LATERAL (SELECT day - (number - 5 * least(5, number / 5)) AS first) AS p
     GROUP BY leaf_id, level, first
     -- Often a day only begins or ends a wait.
-    HAVING (sum(collected), sum(approved), sum(rejected), sum(notified), sum(activated), sum(locked), sum(unlocked), sum(withdrawn))
-        <> (0, 0, 0, 0, 0, 0, 0, 0)
+    HAVING ({summed_events}) <> (0, 0, 0, 0, 0, 0, 0, 0)
     ON CONFLICT (pentad, leaf_id, level) DO UPDATE
-    SET collected = t.collected + excluded.collected,
-        approved  = t.approved  + excluded.approved,
-        rejected  = t.rejected  + excluded.rejected,
-        notified  = t.notified  + excluded.notified,
-        activated = t.activated + excluded.activated,
-        locked    = t.locked    + excluded.locked,
-        unlocked  = t.unlocked  + excluded.unlocked,
-        withdrawn = t.withdrawn + excluded.withdrawn
+    SET {added_events}
 ),
 added_month AS (
-    INSERT INTO {month} AS t (
-        leaf_id, level, month,
-        collected, approved, rejected, notified,
-        activated, locked, unlocked, withdrawn,
-        awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
-    )
-    SELECT leaf_id, level, date_trunc('month', day::timestamp)::date AS month,
-           sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
-           sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int,
-           sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
+    INSERT INTO {month} AS t (leaf_id, level, month, {events}, {waits})
+    SELECT leaf_id, level, date_trunc('month', day::timestamp)::date AS month, {summed_events}, {summed_waits}
     FROM delta
     GROUP BY leaf_id, level, date_trunc('month', day::timestamp)::date
     ON CONFLICT (month, leaf_id, level) DO UPDATE
-    SET collected           = t.collected           + excluded.collected,
-        approved            = t.approved            + excluded.approved,
-        rejected            = t.rejected            + excluded.rejected,
-        notified            = t.notified            + excluded.notified,
-        activated           = t.activated           + excluded.activated,
-        locked              = t.locked              + excluded.locked,
-        unlocked            = t.unlocked            + excluded.unlocked,
-        withdrawn           = t.withdrawn           + excluded.withdrawn,
-        awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-        awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
-        awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
-        awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified
+    SET {added_events}, {added_waits}
 )
-INSERT INTO {ever} AS t (
-    leaf_id, level,
-    collected, approved, rejected, notified,
-    activated, locked, unlocked, withdrawn,
-    awaiting_approval, awaiting_activation, awaiting_long, awaiting_notified
-)
-SELECT leaf_id, level,
-       sum(collected)::int, sum(approved)::int, sum(rejected)::int, sum(notified)::int,
-       sum(activated)::int, sum(locked)::int, sum(unlocked)::int, sum(withdrawn)::int,
-       sum(awaiting_approval)::int, sum(awaiting_activation)::int, sum(awaiting_long)::int, sum(awaiting_notified)::int
+INSERT INTO {ever} AS t (leaf_id, level, {events}, {waits})
+SELECT leaf_id, level, {summed_events}, {summed_waits}
 FROM delta
 GROUP BY leaf_id, level
 ON CONFLICT (leaf_id, level) DO UPDATE
-SET collected           = t.collected           + excluded.collected,
-    approved            = t.approved            + excluded.approved,
-    rejected            = t.rejected            + excluded.rejected,
-    notified            = t.notified            + excluded.notified,
-    activated           = t.activated           + excluded.activated,
-    locked              = t.locked              + excluded.locked,
-    unlocked            = t.unlocked            + excluded.unlocked,
-    withdrawn           = t.withdrawn           + excluded.withdrawn,
-    awaiting_approval   = t.awaiting_approval   + excluded.awaiting_approval,
-    awaiting_activation = t.awaiting_activation + excluded.awaiting_activation,
-    awaiting_long       = t.awaiting_long       + excluded.awaiting_long,
-    awaiting_notified   = t.awaiting_notified   + excluded.awaiting_notified;
+SET {added_events}, {added_waits};
 
 -- coarse --
 -- The sums of a question, each with its sign. One statement reads them, so that the position and the counts are of one
@@ -129,16 +86,14 @@ SET collected           = t.collected           + excluded.collected,
 -- are read instead.
 -- What awaits, awaits now: the days asked for do not bound it.
 SELECT leaf_id, level, DATE '2000-01-01' AS day,
-       collected, approved, rejected, notified,
-       activated, locked, unlocked, withdrawn,
+       {events},
        awaiting_approval, awaiting_activation,
        CASE WHEN %(bounded)b::boolean THEN 0 ELSE 1 END AS sign
 FROM unit_totals_ever
 WHERE %(ever)b::boolean
 UNION ALL
 SELECT leaf_id, level, month,
-       collected, approved, rejected, notified,
-       activated, locked, unlocked, withdrawn,
+       {events},
        CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_approval END,
        CASE WHEN %(ever)b::boolean THEN 0 ELSE awaiting_activation END,
        CASE WHEN month >= %(month_from)b::date AND month < %(month_to)b::date THEN 1 ELSE 0 END
@@ -149,8 +104,7 @@ WHERE %(months)b::boolean
        OR %(bounded)b::boolean AND month >= %(month_from)b::date AND month < %(month_to)b::date)
 UNION ALL
 SELECT leaf_id, level, day,
-       collected, approved, rejected, notified,
-       activated, locked, unlocked, withdrawn,
+       {events},
        0, 0,
        CASE WHEN day = ANY(%(days_off)t::date[]) THEN -1 ELSE 1 END
 FROM unit_totals_day
@@ -158,8 +112,7 @@ WHERE %(months)b::boolean
   AND day = ANY(%(days)t::date[])
 UNION ALL
 SELECT leaf_id, level, pentad,
-       collected, approved, rejected, notified,
-       activated, locked, unlocked, withdrawn,
+       {events},
        0, 0,
        CASE WHEN pentad = ANY(%(pentads_off)t::date[]) THEN -1 ELSE 1 END
 FROM unit_totals_pentad
@@ -167,8 +120,7 @@ WHERE %(months)b::boolean
   AND pentad = ANY(%(pentads)t::date[])
 UNION ALL
 SELECT leaf_id, level, day,
-       collected, approved, rejected, notified,
-       activated, locked, unlocked, withdrawn,
+       {events},
        awaiting_approval, awaiting_activation,
        CASE WHEN day >= %(from)b::date AND day < %(to)b::date THEN 1 ELSE 0 END
 FROM unit_totals_day

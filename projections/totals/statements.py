@@ -47,7 +47,7 @@ def statement_of(query: TotalsQuery, *, fine: bool, by_day: bool) -> Composed:
     part_1, part_2 = (PARTS[by] for by in (*query.bys, "")[:2])
     parts = {"part_1": part_1, "part_2": part_2}
     if not fine:
-        coarse = SQL(_QUERIES["coarse"]).format()
+        coarse = SQL(_QUERIES["coarse"]).format(events=SQL(_QUERIES["events"]))
         if not by_day:
             coarse = SQL(_QUERIES["coarse_summed"]).format(coarse=coarse)
         return SQL(_QUERIES["read_coarse"]).format(**parts, coarse=coarse)
