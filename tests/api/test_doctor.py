@@ -68,6 +68,11 @@ def test_a_sound_ledger_has_no_problems(database, key_file, ledger, problems):
             "INSERT INTO unit_readers VALUES ('somebody_who_left', '00000000-0000-8000-8000-000000000000')",
             "unit_readers names somebody_who_left, a role that is gone",
         ),
+        (
+            "ALTER FUNCTION claim_key(bytea) IMMUTABLE",
+            "the function ledger.claim_key(bytea) is not the one that the migrations make; as a superuser type: "
+            'CREATE OR REPLACE FUNCTION "ledger".claim_key(wanted bytea)',
+        ),
         ("ALTER TABLE events DISABLE TRIGGER events_are_immutable", "of the table ledger.events is disabled"),
         ("GRANT DELETE ON events TO ledger_writer", "ledger_writer may DELETE on the table ledger.events"),
     ],
