@@ -8,7 +8,6 @@ from typing import Any
 Networks = tuple[IPv4Network | IPv6Network, ...]
 HOPS_MAX = 10
 """So many proxies may stand in a row; what they say of those before them is not looked at."""
-NODE_CHARACTERS_MAX = 60
 FORWARDED_FOR, FORWARDED = b"x-forwarded-for", b"forwarded"
 
 
@@ -95,8 +94,6 @@ def _for(element: str) -> str:
 def _address(node: str) -> str | None:
     """Return the address of a node, which may be in brackets and have a port; None: it is none."""
     node = node.strip(" \t")
-    if len(node) > NODE_CHARACTERS_MAX:
-        return None
     if node.startswith("["):
         inner, bracket, port = node[1:].partition("]")
         return _read(inner) if bracket and (not port or _is_port(port)) else None

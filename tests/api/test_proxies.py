@@ -74,7 +74,7 @@ def test_what_a_client_wrote_is_not_believed():
         "fe80::1%eth0",
         "192.0.2.1/32",
     ]
-    + ["192.0.2.1 192.0.2.2", "192.0.2.1;", "\xb2.0.2.1", "1" * 61, "http://192.0.2.1", "-1", "3221225985"],
+    + ["192.0.2.1 192.0.2.2", "192.0.2.1;", "\xb2.0.2.1", "http://192.0.2.1", "-1", "3221225985"],
 )
 def test_what_is_no_address_makes_it_the_proxys_own(told):
     """Of the one that said so, and not of whoever it named before."""
