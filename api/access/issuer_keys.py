@@ -5,11 +5,10 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
+from api.access.again import Again
 from api.access.errors import IssuerUnavailableError, TokenInvalidError
 from api.access.fetching import DOCUMENT_BYTES_MAX, FetchError, fetch
 from api.access.jwks import IssuerKey, JwksInvalidError, read_jwks
@@ -64,36 +63,18 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-class IssuerKeys:
-    """Keys by their ids; threads may share it. Between start and end a thread of its own asks for them again and again."""
+class IssuerKeys(Again):
+    """Keys by their ids; threads may share it. It asks for them again and again."""
 
     def __init__(self, settings: TokenSettings) -> None:
         """Ask nobody yet."""
+        # It may wait for the issuer, and nobody waits for it.
+        super().__init__("issuer", AGAIN_SECONDS, end_seconds_max=1)
         self._settings = settings
         self._keys: Mapping[str, IssuerKey] = {}
         self._asked_at = self._had_at = float("-inf")
         self._lock = threading.Lock()
         self._waiters = threading.BoundedSemaphore(WAITERS_MAX)
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._end.clear()
-        self._thread = threading.Thread(target=self._follow, name="issuer", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self._end.set()
-        if self._thread is not None:
-            # It may wait for the issuer, and nobody waits for it.
-            self._thread.join(1)
-            self._thread = None
 
     def at_hand(self, kid: str) -> IssuerKey | None:
         """Return a key without asking; None where it is not known, or what is known is too old."""
@@ -148,10 +129,8 @@ class IssuerKeys:
         else:
             self._had_at = began
 
-    def _follow(self) -> None:
-        while not self._end.is_set():
-            # A file may change at any time, and reading it costs nothing.
-            if time.monotonic() - self._had_at >= (AGAIN_SECONDS if self._settings.jwks else REFRESH_SECONDS):
-                with self._lock:
-                    self._ask()
-            self._end.wait(AGAIN_SECONDS)
+    def once(self) -> None:
+        # A file may change at any time, and reading it costs nothing.
+        if time.monotonic() - self._had_at >= (AGAIN_SECONDS if self._settings.jwks else REFRESH_SECONDS):
+            with self._lock:
+                self._ask()

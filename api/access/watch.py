@@ -4,11 +4,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
+from api.access.again import Again
 from ledger import Ledger, UnavailableError, UnitTree
 from ledger.access import Keys
 from ledger.errors import StoreUnavailableError
@@ -29,13 +28,14 @@ class Known(msgspec.Struct, frozen=True):
     tree: UnitTree
 
 
-class Watch:
-    """Asks the ledger again and again, in a thread of its own between start and end; threads may share it.
+class Watch(Again):
+    """Asks the ledger again and again, in a thread of its own; threads may share it.
 
     Where that thread does not come to it, whoever needs to know asks the ledger directly.
     """
 
     def __init__(self, ledger: Ledger) -> None:
+        super().__init__("keys", WATCH_SECONDS)
         self._ledger = ledger
         self._known: Known | None = None
         self._lock = threading.Lock()
@@ -43,25 +43,6 @@ class Watch:
         self._looks_lock = threading.Lock()
         self._failed_at = 0.0
         self._failure = ""
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._end.clear()
-        self._thread = threading.Thread(target=self._watch, name="keys", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def at_hand(self) -> Known | None:
         """Return what is known, without asking; None where it is not fresh."""
@@ -109,9 +90,7 @@ class Watch:
             self._known = known
             return known
 
-    def _watch(self) -> None:
-        while not self._end.is_set():
-            # Where it is away: whoever needs to know asks for themselves, and is told.
-            with suppress(UnavailableError):
-                self.look()
-            self._end.wait(WATCH_SECONDS)
+    def once(self) -> None:
+        # Where it is away: whoever needs to know asks for themselves, and is told.
+        with suppress(UnavailableError):
+            self.look()
