@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.admission import needs
+from api.parameters import a_position
 from api.problems import problems
 from api.totals import After, UnitCode, read_aside
 from ledger.access import Principal, Right
@@ -74,10 +75,7 @@ class CueController(Controller):
             int, QueryParameter(ge=0, le=POSITIONS_MAX, description="How many positions of each cue.")
         ] = 20,
         positions_after: Annotated[
-            int,
-            QueryParameter(
-                ge=0, le=2**63 - 1, description="Only positions after this one, the last of the page before."
-            ),
+            int, a_position("Only positions after this one, the last of the page before.")
         ] = 0,
         after: After = None,
     ) -> CuesAnswer:

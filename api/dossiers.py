@@ -10,10 +10,11 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import PathParameter, QueryParameter, RawBody
+from litestar.params import PathParameter, RawBody
 
 from api.admission import needs
 from api.bodies import read_citizen
+from api.parameters import a_position, at_most
 from api.problems import MEANINGS, problems
 from api.purposes import PurposeCode, PurposeText, read_purpose
 from ledger import DossierState, History, Ledger
@@ -141,12 +142,8 @@ class DossierController(Controller):
         principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
-        after: Annotated[
-            int, QueryParameter(ge=0, le=2**63 - 1, description="Only events with greater versions.")
-        ] = 0,
-        limit: Annotated[
-            int, QueryParameter(ge=1, le=HISTORY_EVENTS_MAX, description="At most so many events.")
-        ] = HISTORY_EVENTS_MAX,
+        after: Annotated[int, a_position("Only events with greater versions.")] = 0,
+        limit: Annotated[int, at_most(HISTORY_EVENTS_MAX, "events")] = HISTORY_EVENTS_MAX,
     ) -> History:
         """Tell each event as it was sent and as it was decided; the levels always stand as they do now."""
         return ledger.history(

@@ -18,13 +18,13 @@ from litestar.response import Stream
 from api.admission import Door, needs
 from api.bodies import BodyRequest
 from api.feed import Feed, FeedPage, as_lines
+from api.parameters import POSITION_MAX, a_position, at_most
 from api.problems import problems
 from ledger.access import Principal, Right
 
 LINES = "application/x-ndjson"
 SENT_EVENTS = "text/event-stream"
 EVENTS_MAX = 10_000
-POSITION_MAX = 2**63 - 1
 LAST_EVENT_ID = "Last-Event-ID"
 
 _is_position = re.compile(r"[0-9]{1,19}", re.ASCII).fullmatch
@@ -61,15 +61,8 @@ class FollowerController(Controller):
         request: Request[Any, Any, Any],
         feed: NamedDependency[Feed],
         principal: NamedDependency[Principal],
-        after: Annotated[
-            int,
-            QueryParameter(
-                ge=0, le=POSITION_MAX, description="Only events with greater positions: what was read last."
-            ),
-        ] = 0,
-        limit: Annotated[
-            int, QueryParameter(ge=1, le=EVENTS_MAX, description="At most so many events.")
-        ] = 1_000,
+        after: Annotated[int, a_position("Only events with greater positions: what was read last.")] = 0,
+        limit: Annotated[int, at_most(EVENTS_MAX, "events")] = 1_000,
     ) -> Response[FeedPage]:
         """Positions have no gaps and never appear out of order: who asks with the last position misses nothing.
 

@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
 from api.admission import needs
+from api.parameters import a_position, at_most
 from api.problems import problems
 from api.totals import read_aside
 from ledger import FrozenReport, Ledger
@@ -215,14 +216,9 @@ class FrozenReportController(Controller):
         kind: Annotated[
             Kind | None, QueryParameter(description=f"Only events of one kind: {', '.join(KINDS)}.")
         ] = None,
-        position: Annotated[
-            int | None,
-            QueryParameter(ge=0, le=2**63 - 1, description="What now is; absent: the head of the log."),
-        ] = None,
-        after: Annotated[
-            int, QueryParameter(ge=0, le=2**63 - 1, description="Only events after this position.")
-        ] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="At most so many events.")] = 100,
+        position: Annotated[int | None, a_position("What now is; absent: the head of the log.")] = None,
+        after: Annotated[int, a_position("Only events after this position.")] = 0,
+        limit: Annotated[int, at_most(PAGE_MAX, "events")] = 100,
     ) -> ReportChanges:
         """The same question, asked of what is known now.
 

@@ -9,6 +9,18 @@ from litestar.params import QueryParameter
 
 from ledger.masking import shown
 
+POSITION_MAX = 2**63 - 1
+
+
+def a_position(description: str) -> QueryParameter:
+    """Return what a parameter says that is a position, or a version, from 0."""
+    return QueryParameter(ge=0, le=POSITION_MAX, description=description)
+
+
+def at_most(most: int, what: str) -> QueryParameter:
+    """Return what a parameter says that bounds a page."""
+    return QueryParameter(ge=1, le=most, description=f"At most so many {what}.")
+
 
 def public_names(handler: BaseRouteHandler) -> dict[str, str]:
     """Return what clients call each query parameter, by the name that the handler's argument has."""

@@ -1,6 +1,6 @@
 """Progress over HTTP; the same answer as the command line's."""
 
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 
 from api.admission import needs
 from api.problems import problems
-from api.totals import After, UnitCode, read_aside
+from api.totals import After, AtPosition, KnownAt, UnitCode, read_aside
 from ledger.access import Principal, Right
 from ledger.target_events import Measure
 from projections import Progress, ProgressAnswer, ProgressQuery
@@ -64,13 +64,8 @@ class ProgressController(Controller):
         ended: Annotated[
             bool, QueryParameter(description="Also rows of units that have ended on the way.")
         ] = False,
-        position: Annotated[
-            int | None,
-            QueryParameter(ge=0, le=2**63 - 1, description="Only what the ledger knew at this position."),
-        ] = None,
-        known_at: Annotated[
-            datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")
-        ] = None,
+        position: AtPosition = None,
+        known_at: KnownAt = None,
         after: After = None,
     ) -> ProgressAnswer:
         """Units are compared within a goal: the same issuer, measure, level, first day and deadline.

@@ -8,11 +8,12 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import QueryParameter, RawBody
+from litestar.params import RawBody
 
 from api.admission import needs
 from api.bodies import read_embargo
 from api.dossiers import DossierId
+from api.parameters import a_position, at_most
 from api.problems import problems
 from api.purposes import PurposeCode, PurposeText, read_purpose, read_text
 from ledger import Ledger, Looks
@@ -67,15 +68,8 @@ class ReadsController(Controller):
         principal: NamedDependency[Principal],
         purpose: PurposeCode = None,
         purpose_text: PurposeText = None,
-        after: Annotated[
-            int,
-            QueryParameter(
-                ge=0, le=2**63 - 1, description="Only what has a greater position in the log of looks."
-            ),
-        ] = 0,
-        limit: Annotated[
-            int, QueryParameter(ge=1, le=LOOKS_MAX, description="At most so many rows.")
-        ] = LOOKS_MAX,
+        after: Annotated[int, a_position("Only what has a greater position in the log of looks.")] = 0,
+        limit: Annotated[int, at_most(LOOKS_MAX, "rows")] = LOOKS_MAX,
     ) -> Looks:
         """Asking is a look too. While an embargo lasts, looks for an investigation are left out for whoever may not lay one."""
         why = read_purpose(purpose, purpose_text)

@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from api.admission import needs
+from api.parameters import a_position
 from api.problems import problems
 from ledger.access import Principal, Right
 from projections import Totals, TotalsAnswer, TotalsQuery
@@ -32,14 +33,9 @@ UnitCode = Annotated[
     QueryParameter(description="Code of a unit: it and everything under it. Absent: the whole ledger."),
 ]
 Level = Annotated[int | None, QueryParameter(ge=1, le=2, description="Absent: both.")]
-After = Annotated[
-    int | None,
-    QueryParameter(
-        ge=0,
-        le=2**63 - 1,
-        description="A position that must be counted: wait for it, 2 seconds at most.",
-    ),
-]
+After = Annotated[int | None, a_position("A position that must be counted: wait for it, 2 seconds at most.")]
+AtPosition = Annotated[int | None, a_position("Only what the ledger knew at this position.")]
+KnownAt = Annotated[datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")]
 
 
 async def read_aside(answer: Callable[[], A]) -> A:
@@ -134,13 +130,8 @@ class TotalsController(Controller):
                 description="Beside it the period before: as many days, or months where from and to are whole months."
             ),
         ] = None,
-        position: Annotated[
-            int | None,
-            QueryParameter(ge=0, le=2**63 - 1, description="Only what the ledger knew at this position."),
-        ] = None,
-        known_at: Annotated[
-            datetime | None, QueryParameter(description="Only what the ledger knew then (RFC 3339).")
-        ] = None,
+        position: AtPosition = None,
+        known_at: KnownAt = None,
         after: After = None,
         form: Annotated[
             Literal["json", "csv"],
