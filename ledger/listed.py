@@ -1,11 +1,10 @@
 """Lists that each ledger may have of its own: CSV with a header, and a code and its labels in each line."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from ledger.csv_lines import csv_lines
 from ledger.errors import FileEmptyError, FileInvalidError
 from ledger.masking import shown_header
 from ledger.text_files import packaged, reading
@@ -39,11 +38,7 @@ def take_lines(
         FileEmptyError: No line but, at most, the header.
         FileInvalidError: It is no CSV, or has other columns.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        lines = [(reader.line_num, [field.strip() for field in row]) for row in reader if row]
-    except csv.Error as error:
-        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    lines = csv_lines(text)
     if len(lines) < 2:
         raise FileEmptyError(f"the list holds no {what}; expected {','.join(columns)} and a line each")
     header = lines[0][1]
@@ -53,7 +48,7 @@ def take_lines(
         )
     faults = []
     for line, row in lines[1:]:
-        fault = f"it has {len(row)} fields"
+        fault: str | None = f"it has {len(row)} fields"
         if len(row) == len(header):
             fault = take(dict(zip(header, row, strict=True)))
         if fault:

@@ -5,14 +5,13 @@ off is at times swapped for a Saturday that is worked. The government announces 
 so they are data, ``data/holidays.csv``, and what is not announced yet is told to be provisional.
 """
 
-import csv
-import io
 from collections.abc import Mapping
 from datetime import date, timedelta
 from importlib.resources import files
 
 import msgspec
 
+from ledger.csv_lines import csv_lines
 from ledger.errors import FileInvalidError
 
 COLUMNS = ("day", "kind", "vi", "en", "source")
@@ -88,11 +87,7 @@ def parse_holidays(text: str) -> WorkingDays:
     Raises:
         FileInvalidError: It cannot be read; names every offending line.
     """
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    lines = csv_lines(text)
     if not lines or tuple(lines[0][1]) != COLUMNS:
         raise FileInvalidError(f"the header must be {','.join(COLUMNS)}")
     holidays: dict[date, Holiday] = {}

@@ -4,8 +4,6 @@ A line that cannot be read as it is meant becomes a fault, not an exception: it 
 ledger refuses of the other lines.
 """
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -14,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ledger.csv_lines import csv_lines
 from ledger.errors import FileEmptyError, FileInvalidError
 from ledger.masking import shown, shown_header
 
@@ -159,17 +158,11 @@ def _target_row(fields: dict[str, str], line: int) -> TargetRow:
 
 def _read_lines(text: str, expected: str) -> tuple[Sequence[str], list[tuple[int, dict[str, str]]]]:
     """Return the header, and each line's number and fields."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    lines = csv_lines(text)
     if len(lines) < 2:
         raise FileEmptyError(f"the file holds no lines; expected {expected} and a line each")
-    header = [name.strip() for name in lines[0][1]]
+    header = lines[0][1]
     cut = [f"line {line} has {len(row)} fields" for line, row in lines if len(row) != len(header)]
     if cut:
         raise FileInvalidError("; ".join(cut))
-    return header, [
-        (line, dict(zip(header, (field.strip() for field in row), strict=True))) for line, row in lines[1:]
-    ]
+    return header, [(line, dict(zip(header, row, strict=True))) for line, row in lines[1:]]

@@ -1,11 +1,10 @@
 """Read the files that describe units: their tree, and where the people of each went."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ledger.csv_lines import csv_lines
 from ledger.errors import FileEmptyError, FileInvalidError
 from ledger.masking import may_be_number, shown, shown_header
 from ledger.units.tree import LEVELS, stands_above
@@ -73,14 +72,10 @@ def read_merge_rows(text: str) -> list[MergeRow]:
 
 def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tuple[int, dict[str, str]]]:
     """Return each line's number and fields; *exactly*: there may be no other columns."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise FileInvalidError(f"line {reader.line_num}: {error}") from None
+    lines = csv_lines(text)
     if len(lines) < 2:
         raise FileEmptyError(f"the file holds no units; expected {','.join(columns)} and a line each")
-    header = [name.strip() for name in lines[0][1]]
+    header = lines[0][1]
     if any(header.count(name) != 1 for name in columns) or (exactly and len(header) > len(columns)):
         raise FileInvalidError(
             f"the header must be {','.join(columns)}, in any order; it is {shown_header(header)}"
@@ -97,9 +92,7 @@ def _read_lines(text: str, columns: Sequence[str], *, exactly: bool) -> list[tup
     ]
     if faults:
         raise FileInvalidError(*faults)
-    return [
-        (line, dict(zip(header, (field.strip() for field in row), strict=True))) for line, row in lines[1:]
-    ]
+    return [(line, dict(zip(header, row, strict=True))) for line, row in lines[1:]]
 
 
 def faults_of(rows: Sequence[UnitRow]) -> Iterator[str]:
