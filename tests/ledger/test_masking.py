@@ -7,6 +7,7 @@ import pytest
 from ledger.commands import Collect
 from ledger.errors import FileInvalidError, InputError, LedgerError, UnitsRefusedError
 from ledger.masking import masked, may_be_number, shown, shown_header
+from ledger.reads.purposes import parse_purposes
 from ledger.reasons import parse_reasons
 from ledger.targets.files import read_denominators, read_targets
 from ledger.units import UnitRow, read_merge_rows, read_units
@@ -60,7 +61,9 @@ def test_units_are_not_called_by_a_number(ledger, form, column):
 
 
 @pytest.mark.parametrize(
-    "read", [read_units, read_merge_rows, read_denominators, read_targets, parse_reasons], ids=str
+    "read",
+    [read_units, read_merge_rows, read_denominators, read_targets, parse_reasons, parse_purposes],
+    ids=str,
 )
 def test_a_file_of_reports_given_as_another_one(read):
     """With its header or without, nothing of its lines is repeated."""
