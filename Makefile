@@ -7,7 +7,7 @@ KILLS ?= 30
 BENCH_FLAGS ?=
 STAGES ?= 100000,1000000,10000000
 
-.PHONY: demo test lint kills bench bench-growth bench-nation made pins clean
+.PHONY: demo test lint kills kills-of-reads bench bench-growth bench-nation made pins clean
 
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
@@ -23,6 +23,10 @@ lint: $(VENV)/test.stamp
 kills: $(VENV)/test.stamp ## the long form of the tests that kill: each kills so often
 	LEDGER_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest --timeout 3600 \
 	  tests/acceptance/test_kills.py tests/acceptance/test_kill_import.py
+
+kills-of-reads: $(VENV)/test.stamp ## kills so often in all while dossiers are read: make kills-of-reads KILLS=1000
+	LEDGER_TEST_KILLS=$$((($(KILLS) + 2) / 3)) $(BIN)/python -m pytest --timeout 14400 \
+	  tests/acceptance/test_kills.py -k a_service_under_load
 
 bench: $(VENV)/test.stamp ## measures the ledger beside what it is to be compared with, on this machine; see docs/performance.md
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)

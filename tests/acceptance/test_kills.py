@@ -1,8 +1,8 @@
 """Killed again and again at random moments under load, it loses nothing that it promised, and doubles nothing.
 
 Each campaign kills -9 as often as ``KILLS`` says, on a PostgreSQL of its own that syncs to disk as users' do;
-``make kills`` is the long form. What is killed is started again: the server by the test, as systemd would;
-its workers and PostgreSQL by the server itself.
+``make kills`` is the long form, ``make kills-of-reads`` that of the campaigns in which dossiers are read. What is killed
+is started again: the server by the test, as systemd would; its workers and PostgreSQL by the server itself.
 """
 
 import csv
@@ -53,6 +53,8 @@ SHORT = {"api": 18, "postgresql": 18, "both": 14, "projections": 14, "import": 1
 KILLS = {campaign: LONG or kills for campaign, kills in SHORT.items()}
 IMPORT_DOSSIERS = 10_000
 ROOT = Path(__file__).parents[2]
+TELLING_KILLS = 10
+"""After so many, a long campaign says how far it is."""
 
 T = TypeVar("T")
 
@@ -67,6 +69,33 @@ def home() -> Iterator[Path]:
     """The home of all campaigns, each of which has a schema of its own."""
     with temporary_home() as home:
         yield home
+
+
+Tell = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def tell(request) -> Tell:
+    """Say how far a long campaign is, while it runs; the short ones say nothing."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    terminal = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def say(sentence: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(f"{time.strftime('%H:%M:%S')} {sentence}")
+
+    return say if LONG else lambda _: None
+
+
+@pytest.fixture(scope="module")
+def came_to(tell) -> Iterator[Counter[str]]:
+    """What the campaigns come to in which dossiers are read, each once it was found good; told at their end."""
+    counted, began = Counter(), time.monotonic()
+    yield counted
+    tell(
+        f"{counted['kills']:,} kills while dossiers were read: {counted['told']:,} answers, or parts of one, each with "
+        f"its look; {counted['untold']:,} times there was none; {(time.monotonic() - began) / 60:.0f} minutes"
+    )
 
 
 Victim = Callable[[], int | None]
@@ -216,7 +245,7 @@ def backend_of(database, chance: Random) -> int | None:
         ("both", ["worker", "parent", "postmaster", "backend"]),
     ],
 )
-def test_a_service_under_load(home, campaign, whom):
+def test_a_service_under_load(home, tell, came_to, campaign, whom):
     """Every receipt stays true; what got none is sent again and gets one; the totals are those of the log.
 
     Nobody was told anything of a dossier, not even a part of it, that the second log does not say.
@@ -235,10 +264,12 @@ def test_a_service_under_load(home, campaign, whom):
             Load(service.url, receipts, chance) as clients,
             Readers(service.url, receipts, chance) as readers,
         ):
-            for name in shuffled(chance, whom, KILLS[campaign]):
+            for number, name in enumerate(shuffled(chance, whom, KILLS[campaign]), 1):
                 clients.wait_for(chance.randint(1, 40))
                 time.sleep(chance.random() / 10)
                 killer.kill(name, everybody[name])
+                if number % TELLING_KILLS == 0:
+                    tell(f"{campaign}: {number} of {KILLS[campaign]} kills; {len(readers.told):,} answers")
             readers.stop()
             clients.stop()
         resend(clients.left, service.url, receipts)
@@ -251,6 +282,7 @@ def test_a_service_under_load(home, campaign, whom):
         assert readers.untold > 0
         check_told(ledger.database, readers.told)
         check(ledger, receipts)
+    came_to.update(kills=killer.killed.total(), told=len(readers.told), untold=readers.untold)
 
 
 def check(ledger: Ledger, receipts: Receipts) -> None:
