@@ -1,12 +1,13 @@
 """Whatever the document allows, and what it does not: no route fails, and none answers what the document does not list.
 
-Schemathesis makes requests of the OpenAPI document, good ones and such as break a rule of it. ``MODEL_EXAMPLES=20`` makes 20
-times as many; a failing test says with which LEDGER_TEST_SEED it begins.
+Schemathesis makes requests of the OpenAPI document, good ones and such as break a rule of it, and each is sent as several
+roles: making it takes longer than answering it. ``MODEL_EXAMPLES=20`` makes 20 times as many; a failing test says with
+which LEDGER_TEST_SEED it begins.
 """
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -17,16 +18,27 @@ from litestar.testing import TestClient
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi import checks
 
+from api.admission import declared
 from api.edge.requests import is_odd
 from ledger import Ledger
+from ledger.access import RIGHTS, Right, Role
 from ledger.identities import read_key_file
 from ledger.key_files import create_key_file
 from projections import Runner, open_totals
 from tests.api.conftest import api_of, check_problem, report
 from tests.clients import seeded
 from tests.conftest import Clock, Server, check_ledger
+from tests.tokens import Issuer, bearer
 
 EXAMPLES = 30 * int(os.environ.get("MODEL_EXAMPLES", "1"))
+LET_IN, REFUSED = 10, 30
+"""Of these requests the operator sends each one, the recorder every second; others every tenth, and every thirtieth where
+they are refused at the door, whatever comes after it. All send the first."""
+OFTEN = {Role.OPERATOR: 1, Role.RECORDER: 2}
+PLACES = ("*", "380")
+"""A role is held over the whole ledger and over a district in turns: then the service decides behind the door."""
+ASKING: tuple[Role | None, ...] = (*Role, None)
+"""Every role, and who has no token."""
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -58,30 +70,54 @@ def client(ledger: Ledger) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def headers(client: TestClient) -> Callable[[Role | None, int], dict[str, str]]:
+    """Return what says who asks, of a role that is held over one of the places; nothing for who has no token."""
+    issuer: Issuer = client.auth._issuer
+    tokens = {
+        (role, place): bearer(issuer.token(f"{role}:{place}", staff_code="*"))
+        for role in Role
+        for place in PLACES
+    }
+    return lambda role, turn: {} if role is None else tokens[role, PLACES[turn % len(PLACES)]]
+
+
+def turns_of(role: Role | None, rights: frozenset[Right]) -> int:
+    """Return which of a route's requests somebody sends: of so many, one."""
+    if role is not None and not RIGHTS[role].isdisjoint(rights):
+        return OFTEN.get(role, LET_IN)
+    return REFUSED if rights else LET_IN
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_no_request_meets_what_the_document_does_not_tell(client, mode):
-    """Of every route: good ones, and such as break one rule; none is answered with 5xx or an undocumented status."""
+def test_no_request_meets_what_the_document_does_not_tell(client, headers, mode):
+    """Of every route and role: good ones, and such as break one rule; none is answered with 5xx or an undocumented status.
+
+    Whoever holds no right of a route is told just that.
+    """
     schema = schemathesis.openapi.from_dict(client.get("/schema/openapi.json").json())
     chance = seeded(f"any request, {mode.value}")
-    asked, failures = Counter(), []
+    rights_of = {handler.operation_id: rights for _, handler, rights in declared(client.app)}
+    asked, roles, failures = Counter(), Counter(), []
     for result in schema.get_all_operations():
         operation = result.ok()
         name = operation.definition.raw["operationId"]
         if name in ENDLESS:
             continue
+        rights = rights_of[name]
 
         @seed(chance.getrandbits(64))
         @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy(mode))
         def ask(case: Case) -> None:
+            number = asked[case.operation.label]
             asked[case.operation.label] += 1
-            response = send(client, case)
-            if is_odd({"path": response.url.path, "raw_path": response.url.raw_path}):
-                check_problem(response, 404, "no_such_route")
-                return
-            # What asks for a position that is not there yet is told so.
-            assert response.status_code < 500 or response.json()["code"] == "not_caught_up", response.text
-            case.validate_response(response, checks=CHECKS)
+            for place, role in enumerate(ASKING):
+                turns = turns_of(role, rights)
+                # Of some routes there is but one request.
+                if number == 0 or (number + place) % turns == 0:
+                    roles[role] += 1
+                    check_answer(case, send(client, case, headers(role, number // turns)), role, rights)
 
         try:
             ask()
@@ -93,19 +129,37 @@ def test_no_request_meets_what_the_document_does_not_tell(client, mode):
         raise ExceptionGroup("some routes were not as documented", failures)
     assert len(asked) > 15
     assert sum(asked.values()) > 10 * len(asked)
+    assert min(roles[role] for role in ASKING) > len(asked)
 
 
-def send(client: TestClient, case: Case) -> httpx.Response:
-    """Send a request as it was made."""
+def check_answer(case: Case, response: httpx.Response, role: Role | None, rights: frozenset[Right]) -> None:
+    """Check an answer to what a role has asked, against the document and the route's rights."""
+    if is_odd({"path": response.url.path, "raw_path": response.url.raw_path}):
+        check_problem(response, 404, "no_such_route")
+        return
+    # What asks for a position that is not there yet is told so.
+    assert response.status_code < 500 or response.json()["code"] == "not_caught_up", response.text
+    if rights and (role is None or RIGHTS[role].isdisjoint(rights)):
+        # Also where the address, in place of an id, makes it no route.
+        assert response.status_code in ({401, 404} if role is None else {403, 404}), response.text
+    case.validate_response(response, checks=CHECKS)
+
+
+def send(client: TestClient, case: Case, who: dict[str, str]) -> httpx.Response:
+    """Send a request as it was made, but for who asks."""
     sent = case.as_transport_kwargs(base_url=str(client.base_url))
     # No route looks at cookies.
     del sent["cookies"]
     body = sent.pop("data", None)
     if isinstance(body, str | bytes):
         sent["content"] = body
-    headers = {name: value for name, value in sent.pop("headers").items() if is_sendable(value)}
+    headers = {
+        name: value
+        for name, value in sent.pop("headers").items()
+        if is_sendable(value) and name.lower() != "authorization"
+    }
     return client.request(
-        **{name: value for name, value in sent.items() if value is not None}, headers=headers
+        **{name: value for name, value in sent.items() if value is not None}, headers=headers | who, auth=None
     )
 
 
