@@ -15,7 +15,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from api.access import Authenticator, authorization_in
+from api.access import Authenticator, TokenError, authorization_in
 from api.bodies import BodyRequest
 from ledger.access import RIGHT_TO_REPORT, Principal, Right
 from ledger.access.asking import check_right
@@ -81,6 +81,13 @@ class Door:
             return
         scope: Any = request.scope
         scope[PRINCIPAL] = await self.look(request, rights)
+
+    def known(self, scope: Any) -> Principal | None:
+        """Return who asks, if that is remembered; never blocks."""
+        try:
+            return self._authenticator.known(authorization_in(scope["headers"]))
+        except TokenError:
+            return None
 
     async def look(self, request: BodyRequest, rights: frozenset[Right] | None = None) -> Principal:
         """Return who asks, as it is known at this moment; with the errors of ``admit``."""

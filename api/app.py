@@ -20,9 +20,10 @@ from api.documentation import DESCRIPTION, TITLE, describe
 from api.dossiers import DossierController
 from api.edge.buckets import Buckets
 from api.edge.counts import Counts
-from api.edge.limits import failing, limiting
+from api.edge.limits import failing, limiting, straying
 from api.edge.logs import tell_stderr
 from api.edge.proxies import clients_behind
+from api.edge.refusals import Refusals
 from api.edge.requests import Edge
 from api.edge.settings import UNLIMITED, EdgeSettings
 from api.edge.shared import Shared
@@ -107,6 +108,7 @@ def create_app(
     ending, feed, door = Ending(), Feed(ledger), Door(authenticator)
     gathering, patience = Gathering(ledger), Patience()
     imports = Imports(ledger, ending, on_done=lambda result: count_import(app.state.counts, result))
+    refusals = Refusals()
     ending.on_begin(feed.end)
 
     @asynccontextmanager
@@ -161,6 +163,7 @@ def create_app(
             watching,
             patience.lifespan,
             gathering.lifespan,
+            refusals.lifespan,
             telling_level(ledger, gathering),
             feed.lifespan,
             ending.lifespan,
@@ -181,11 +184,13 @@ def create_app(
         **settings,
     )
     counts = Counts(shared, _routes(app), STATUSES, OUTCOMES)
-    app.edge = Edge(counts, tell_stderr if edge.log == "json" else None)
+    # Where each request has a line, those refused have theirs.
+    app.edge = Edge(counts, tell_stderr) if edge.log == "json" else Edge(counts, None, refusals)
     app.state.counts = counts
     app.state.gathering = gathering
     app.state.patience = patience
     app.state.fail = failing(buckets, edge.failures, client_of)
+    app.state.stray = straying(buckets, edge.rate, door.known, client_of)
     describe(app.openapi_schema, [handler.operation_id for _, handler, rights in declared(app) if rights])
     return app
 

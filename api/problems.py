@@ -217,6 +217,11 @@ def _refused(request: Request[Any, Any, Any], error: LedgerError | UnavailableEr
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if error.status_code >= 500:
         return _unexpected(request, error)
+    if "path_template" not in request.scope:
+        # It has found no route, so nobody has asked yet whether its caller may ask so often.
+        wait = request.app.state.stray(request)
+        if wait:
+            return _refused(request, TooManyRequestsError(wait))
     code, title = _HTTP.get(error.status_code, _HTTP[400])
     problem = Problem(TYPE_PREFIX + code, title, error.status_code, _detail(request, error), code)
     response = respond(problem, request)

@@ -7,6 +7,7 @@ from typing import Any
 from api.edge.buckets import Buckets, Rate
 from api.edge.proxies import peer_of
 from ledger import LedgerError
+from ledger.access import Principal
 
 
 class TooManyRequestsError(LedgerError):
@@ -41,6 +42,28 @@ def limiting(buckets: Buckets, rate: Rate, client_of: ClientOf = peer_of) -> Cal
             raise TooManyRequestsError(wait)
 
     return limit
+
+
+def straying(
+    buckets: Buckets, rate: Rate, known: Callable[[Any], Principal | None], client_of: ClientOf = peer_of
+) -> Callable[[Any], float]:
+    """Return what is asked for each request that finds no route: 0.0, or how long its caller should be silent.
+
+    They have buckets of their own: behind a proxy that is not named all have one address, and whoever looks for routes must not
+    keep others there from the public ones.
+
+    Args:
+        known: Says who asks, where that can be told without asking anybody.
+    """
+
+    def stray(request: Any) -> float:
+        scope = request.scope
+        principal = known(scope)
+        if principal is not None:
+            scope["principal"] = principal
+        return buckets.take(f"strayed {caller_of(scope, client_of)}", rate, time.monotonic_ns())
+
+    return stray
 
 
 def failing(buckets: Buckets, rate: Rate, client_of: ClientOf = peer_of) -> Callable[[Any], float]:

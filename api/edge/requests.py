@@ -11,6 +11,7 @@ import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from api.edge.counts import NO_ROUTE, Counts
+from api.edge.refusals import Refusals
 
 ID_HEADER = b"x-request-id"
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
@@ -56,10 +57,11 @@ Tell = Callable[[Told], object]
 class Edge:
     """Lets requests in and answers out."""
 
-    def __init__(self, counts: Counts, tell: Tell | None) -> None:
-        """Take where to count, and whom to tell of each request when it is done."""
+    def __init__(self, counts: Counts, tell: Tell | None, refusals: Refusals | None = None) -> None:
+        """Take where to count, whom to tell of each request when it is done, and who tells of those refused alone."""
         self._counts = counts
         self._tell = tell
+        self._refusals = refusals
         self._ids = _new_ids()
 
     async def answer(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -77,6 +79,8 @@ class Edge:
                 status = message["status"]
                 message["headers"] = _with_ours(message["headers"], request_id)
                 self._counts.answered(route_of(scope), status, time.perf_counter_ns() - began)
+                if status >= 400 and self._refusals is not None:
+                    self._refusals.count(status)
             elif message["type"] == "http.response.body":
                 size += len(message["body"])
             await send(message)

@@ -29,7 +29,7 @@ LOOKING = {"Purpose": "verification"}
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
 READINESS_FIELDS = {"ready", "position", "projections"}
 """What the problem of a projection that has stopped tells besides."""
-OUTSIDE = {401, 404, 405}
+OUTSIDE = {401, 404, 405, 429}
 """What an address or a method that is no route may answer, or is none as it was written; no document can list these."""
 
 

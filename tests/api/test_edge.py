@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import time
+from collections import defaultdict
 from urllib.parse import unquote
 
 import httpx
@@ -17,6 +19,7 @@ from api.edge import requests
 from api.edge.buckets import Buckets, Rate
 from api.edge.hosts import only_hosts
 from api.edge.limits import caller_of, failing
+from api.edge.refusals import Refusals
 from api.edge.settings import EdgeSettings
 from api.edge.shared import Shared
 from api.patience import Patience
@@ -25,6 +28,7 @@ from ledger.access import LOCAL, NOBODY
 from projections import open_totals
 from tests.api.conftest import CITIZEN, Asking, authenticator_of, check_problem, client_of, report
 from tests.api.test_openapi import operations
+from tests.tokens import bearer
 
 
 def addresses(client: TestClient) -> list[tuple[str, str]]:
@@ -206,6 +210,27 @@ def test_who_asks_too_often_is_told_when_to_come_back(app_of):
     assert CITIZEN not in str(problem)
 
 
+def test_who_finds_no_route_too_often_is_told_when_to_come_back(app_of):
+    """By its address, unless it is known who asks; whoever asks for what there is, is answered as ever."""
+    app = app_of(edge=EdgeSettings(rate=Rate(0.5, 3)))
+    with client_of(app) as client:
+        lost = [("GET", "/nothing"), ("GET", f"/v1/units/{CITIZEN}/"), ("DELETE", "/v1/events")]
+        assert [404, 404, 405, 429, 429, 429] == [
+            client.request(method, address, auth=None).status_code for method, address in lost * 2
+        ]
+        problem = check_problem(client.get("/nothing", auth=None), 429, "too_many_requests")
+        assert [200] * 3 == [client.get("/health/live", auth=None).status_code for _ in range(3)]
+        # The same address, and somebody who is known.
+        assert 200 == client.get("/v1/units").status_code
+        assert [404] * 3 + [429] == [client.get("/nothing").status_code for _ in range(4)]
+        assert 200 == client.get("/v1/units").status_code
+        counts = list(app.state.counts.lines(0))
+    assert CITIZEN not in str(problem)
+    assert 'ledger_requests_total{route="(no route)",status="404"} 5' in counts
+    assert 'ledger_requests_total{route="(no route)",status="405"} 1' in counts
+    assert 'ledger_requests_total{route="(no route)",status="429"} 5' in counts
+
+
 def test_a_principal_is_limited_wherever_it_asks_from():
     """And an address as long as nobody in particular asks."""
     here, there = {"client": ("192.0.2.1", 1)}, {"client": ("192.0.2.2", 1)}
@@ -226,6 +251,61 @@ def test_whoever_tries_tokens_is_held_up():
         client.app.state.fail = failing(Buckets(Shared()), Rate(0.001, 5))
         codes = [client.get("/").status_code for _ in range(8)]
     assert [401] * 5 + [429] * 3 == codes
+
+
+def refusals(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "api.edge.refusals"]
+
+
+def test_the_plain_log_tells_of_refusals_and_of_nobody(app_of, caplog):
+    """The first of each kind at once, the others by their number; nothing that was sent, and nobody's name or address."""
+    app = app_of(edge=EdgeSettings(rate=Rate(0.001, 4), failures=Rate(0, 1)))
+    issuer = app.state.asking._issuer
+    with client_of(app) as client:
+        for _ in range(5):
+            client.get(f"/v1/units/{CITIZEN}", headers=bearer("alk_nothing"))
+        viewer = bearer(issuer.token("viewer:*"))
+        for _ in range(3):
+            client.get("/metrics", headers=viewer)
+        for _ in range(6):
+            client.get("/v1/units", headers={"x-request-id": "r1"})
+    told: dict[str, list[int]] = defaultdict(list)
+    for line in refusals(caplog):
+        kind, _, number = line.rpartition(": ")
+        told[kind].append(int(number))
+    # Where that took a second or more, in more lines.
+    assert {
+        "answered with 401 (it is not known who asks)": (1, 5),
+        "answered with 403 (not permitted)": (1, 3),
+        "answered with 429 (too many requests)": (1, 2),
+    } == {kind: (numbers[0], sum(numbers)) for kind, numbers in told.items()}
+
+
+def test_a_million_refusals_are_a_line_a_second(caplog):
+    """However they come; and when they end, so do the lines."""
+    seconds = 0.1
+
+    async def refuse() -> None:
+        told = Refusals(seconds)
+        began = time.monotonic()
+        async with told.lifespan(None):
+            while time.monotonic() - began < 3.5 * seconds:
+                for _ in range(1000):
+                    told.count(401)
+                    told.count(200)
+                await asyncio.sleep(0)
+            await asyncio.sleep(3 * seconds)
+            told.count(401)
+        assert len(refusals(caplog)) <= 2 + (time.monotonic() - began) / seconds
+
+    asyncio.run(refuse())
+    lines = refusals(caplog)
+    numbers = [int(line.rpartition(" ")[2]) for line in lines]
+    assert (1, 1) == (numbers[0], numbers[-1])
+    assert 0 not in numbers
+    assert len(lines) >= 4
+    assert sum(numbers) % 1000 == 1
+    assert all("401" in line for line in lines)
 
 
 HOSTS = {
