@@ -35,6 +35,7 @@ from ledger.errors import (
     TimeInvalidError,
     TimeWithoutOffsetError,
 )
+from ledger.grouped import holds_number
 from ledger.masking import shown
 from ledger.reasons import WITH_REASON, Reasons
 
@@ -224,6 +225,17 @@ def check_text(name: str, text: str, characters_max: int = OPERATOR_TEXT_CHARACT
     if not text:
         raise FieldMissingError(name)
     _line(name, text, characters_max)
+
+
+def check_purpose_text(text: str, name: str = "purpose_text") -> None:
+    """Raise InputError unless a text can say what somebody looks for.
+
+    It stands beside a dossier for years, and everybody reads it who asks who looked: nobody's number may be in it, in groups
+    neither.
+    """
+    check_text(name, text)
+    if may_hold_number(text) and holds_number(text):
+        raise PersonalNumberError(name)
 
 
 def _line(name: str, text: str, characters_max: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.access import Principal
-from ledger.checks import check_text
+from ledger.checks import check_purpose_text
 from ledger.errors import FileInvalidError, PurposeNeededError, PurposeUnknownError
 from ledger.listed import CODE_CHARACTERS_MAX, fault_of_labels, read_list, take_lines
 from ledger.masking import shown
@@ -24,7 +24,7 @@ class Purpose(msgspec.Struct, frozen=True):
 
     code: str
     text: str = ""
-    """More of it: up to 200 characters, without any 12-digit number."""
+    """More of it: up to 200 characters, without any 12-digit number, in groups neither."""
 
 
 WORK = Purpose("work")
@@ -66,7 +66,7 @@ class Purposes(msgspec.Struct, frozen=True):
         if purpose.code not in self.by_code or (purpose.code == LOCAL_WORK.code and by.kind != "local"):
             raise PurposeUnknownError(self.by_code)
         if purpose.text:
-            check_text("purpose_text", purpose.text)
+            check_purpose_text(purpose.text)
         return purpose
 
 
