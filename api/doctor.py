@@ -92,10 +92,11 @@ def _read_looks(
     connection: Connection[Any], place: Database, facts: dict[str, Any], problems: list[str]
 ) -> None:
     """The second log: it is as much a log as the first."""
-    names: Names = {table: sql.Identifier(place.schema, table) for table in ("head", "events")}
+    names: Names = {table: sql.Identifier(place.schema, table) for table in ("head", "events", "dropped")}
     names["schema"] = sql.Literal(place.schema)
     size = _one(connection, "SELECT size FROM {head}", **names)
-    facts["looks"] = size
+    facts["looks"] = there = _one(connection, "SELECT count(*) FROM {events}", **names)
+    facts["looks dropped"] = dropped = _one(connection, "SELECT count(*) FROM {dropped}", **names)
     facts["size of the looks"] = _one(
         connection,
         "SELECT pg_size_pretty(pg_total_relation_size(({schema} || '.events')::regclass))",
@@ -106,6 +107,11 @@ def _read_looks(
         problems.append(
             f"the head of the looks says {size}, their log ends at {highest}: somebody changed tables by hand; "
             "restore a backup"
+        )
+    elif there + dropped != size:
+        problems.append(
+            f"of {size} positions of the looks {there} are there and {dropped} were dropped: the others somebody took away "
+            "by hand; restore a backup"
         )
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import struct
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -33,7 +33,7 @@ from ledger.identities import Identities, Sealed, read_key_file
 from ledger.key_events import KEYS_STREAM, KeyEvent
 from ledger.key_files import create_key_file
 from ledger.migrations import LOGS, migrate
-from ledger.reads.events import ReadsEvent
+from ledger.reads.events import DROPS_STREAM, ReadsEvent
 from ledger.store import decode, encode
 from ledger.target_events import TARGETS_STREAM, TargetEvent
 from ledger.targets import Targets
@@ -333,7 +333,8 @@ def leaf_v1(
 def check_reads(
     database: Database, *, length: int | None = None
 ) -> list[tuple[UUID, int, ReadsEvent, datetime]]:
-    """Audit the log of looks as the first one; return stream, version, event and time of each, in order.
+    """Audit the log of looks as the first one, and that what it lacks was dropped; return stream, version, event and time
+    of each, in order.
 
     Args:
         length: How many there must be.
@@ -344,23 +345,47 @@ def check_reads(
             "FROM events ORDER BY notification_id"
         ).fetchall()
         heads = connection.execute("SELECT size, recorded_at, units_version FROM head").fetchall()
+        gone = connection.execute("SELECT position, drop_number, leaf FROM dropped").fetchall()
         assert [(0,)] == connection.execute("SELECT count(*) FROM citizens").fetchall()
     if length is not None:
         assert length == len(rows)
-    assert list(range(1, len(rows) + 1)) == [row[0] for row in rows]
+    size = len(rows) + len(gone)
+    assert list(range(1, size + 1)) == sorted(row[0] for row in (*rows, *gone))
     times = [row[5] for row in rows]
     assert all(earlier <= later for earlier, later in pairwise(times))
-    assert [(len(rows), times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), 0)] == heads
-    versions: dict[UUID, int] = defaultdict(int)
+    assert [(size, times[-1] if rows else datetime(1970, 1, 1, tzinfo=UTC), 0)] == heads
+    versions: dict[UUID, int] = {}
     told = []
     for position, stream, version, topic, state, recorded_at, leaf in rows:
-        versions[stream] += 1
+        # Of a stream that began with what was dropped, the first that is there may be any.
+        versions[stream] = versions.get(stream, version - 1 if gone else 0) + 1
         assert versions[stream] == version, f"look {position}"
         assert leaf_v1(position, stream, version, recorded_at, topic, state) == leaf, f"look {position}"
         event = msgspec.json.decode(state, type=ReadsEvent)
         assert (topic, state) == (event.__struct_config__.tag, msgspec.json.encode(event)), f"look {position}"
         told.append((stream, version, event, recorded_at))
+    drops = {version: event for stream, version, event, _ in told if stream == DROPS_STREAM}
+    assert {number: event.looks for number, event in drops.items()} == Counter(
+        number for _, number, _ in gone
+    )
+    assert all(position <= drops[number].through and len(leaf) == 32 for position, number, leaf in gone)
     return told
+
+
+def age_looks(database: Database, years: int, through: int | None = None) -> None:
+    """Make looks, up to a position, older than they are, as if the database's clock had said so; their leaves fit."""
+    with psycopg.connect(database.reads.as_operator()) as connection:
+        connection.execute("SET session_replication_role = replica")
+        rows = connection.execute(
+            "UPDATE events SET recorded_at = recorded_at - make_interval(years => %s) WHERE notification_id <= "
+            "coalesce(%s, notification_id) RETURNING notification_id, originator_id, originator_version, recorded_at, "
+            "topic, state",
+            [years, through],
+        ).fetchall()
+        for row in rows:
+            connection.execute(
+                "UPDATE events SET leaf = %s WHERE notification_id = %s", [leaf_v1(*row), row[0]]
+            )
 
 
 LAWFUL = {

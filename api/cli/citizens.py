@@ -11,7 +11,7 @@ from ledger.checks import check_text
 from ledger.masking import masked
 
 
-def _text(name: str) -> Checked:
+def checked_text(name: str) -> Checked:
     def read(text: str) -> str:
         check_text(name, text)
         return text
@@ -48,11 +48,11 @@ def reveal(context: Context, dossier: UUID) -> None:
     "--citizen", metavar="-", type=click.Choice(["-"]), help="Reads the number from standard input."
 )
 @click.option(
-    "--reason", metavar="TEXT", type=_text("reason"), required=True, help="Why; it stays in the log."
+    "--reason", metavar="TEXT", type=checked_text("reason"), required=True, help="Why; it stays in the log."
 )
-@click.option("--basis", metavar="TEXT", type=_text("basis"), help="The decree or decision.")
+@click.option("--basis", metavar="TEXT", type=checked_text("basis"), help="The decree or decision.")
 @click.option(
-    "--actor", metavar="CODE", type=_text("actor"), default="local", help="Who erases; a staff code."
+    "--actor", metavar="CODE", type=checked_text("actor"), default="local", help="Who erases; a staff code."
 )
 @click.option("--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked anyhow.")
 def erase(

@@ -1,7 +1,7 @@
 """What every command shares: which ledger, in which form to answer, and how to fail."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from importlib.metadata import version
@@ -31,6 +31,7 @@ INTERRUPTED = 130
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound=click.Command)
 
 _OPTIONS = (
     # The variables are told here and read by main alone.
@@ -277,8 +278,26 @@ def global_options(function: Callable[P, R]) -> Callable[P, R]:
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Command]:
     """Declare a command that takes the global options and fails in the agreed way."""
+    return _declaring(click.Command, name, settings)
 
-    def declare(function: Callable[..., None]) -> click.Command:
+
+def group(name: str, **settings: Any) -> Callable[[Callable[..., None]], click.Group]:
+    """As ``command``, of one that has commands of its own, and does something where none of them is named."""
+    declare = _declaring(click.Group, name, {"invoke_without_command": True, **settings})
+
+    def declare_alone(function: Callable[..., None]) -> click.Group:
+        @functools.wraps(function)
+        def alone(*args: Any, **kwargs: Any) -> None:
+            if click.get_current_context().invoked_subcommand is None:
+                function(*args, **kwargs)
+
+        return declare(alone)
+
+    return declare_alone
+
+
+def _declaring(kind: type[C], name: str, settings: Mapping[str, Any]) -> Callable[[Callable[..., None]], C]:
+    def declare(function: Callable[..., None]) -> C:
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> None:
             context = click.get_current_context().obj
@@ -296,7 +315,7 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
                 # The reader (head, less) has seen enough.
                 click.get_current_context().exit(0)
 
-        made = click.command(name, cls=click.Command, **settings)(global_options(guarded))
+        made = click.command(name, cls=kind, **settings)(global_options(guarded))
         # What is the command's own comes first in its help.
         made.params.sort(key=lambda parameter: parameter.name in _GLOBAL)
         return made

@@ -6,7 +6,7 @@ from uuid import UUID
 from ledger.access import Principal, Right
 from ledger.access.reporting import reaches_dossier
 from ledger.application.dossiers import TellsDossiers
-from ledger.checks import check_text
+from ledger.checks import check_purpose_text
 from ledger.events import dossier_events
 from ledger.reads import EmbargoLifted, EmbargoPlaced, Looks, Purpose
 from ledger.reads.telling import decide_lift, decide_place, tell_looks
@@ -47,6 +47,8 @@ class TellsLooks(TellsDossiers):
         return tell_looks(
             dossier_id,
             self.reads.of(dossier_id),
+            # After them: a drop in between must be told of.
+            self.reads.drops(),
             tree,
             today,
             everything=reaches_dossier(
@@ -72,7 +74,7 @@ class TellsLooks(TellsDossiers):
             ReadNotRecordedError: Not known whether it was laid; repeat it.
         """
         by = self.asking(by, Right.OPERATE)
-        check_text("purpose_text", text)
+        check_purpose_text(text)
         decide_place(until, self.today())
         self._entries(dossier_id, by, Right.OPERATE)
         self._check_purpose_text(text, dossier_id)
@@ -92,7 +94,7 @@ class TellsLooks(TellsDossiers):
             ReadNotRecordedError: Not known whether it was lifted; repeat it.
         """
         by = self.asking(by, Right.OPERATE)
-        check_text("purpose_text", text)
+        check_purpose_text(text)
         self._entries(dossier_id, by, Right.OPERATE)
         self._check_purpose_text(text, dossier_id)
         decide_lift(self.reads.of(dossier_id), dossier_id, self.today())

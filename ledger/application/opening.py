@@ -8,6 +8,7 @@ from ledger import database as databases
 from ledger.access import LOCAL, Principal
 from ledger.application.base import Opening, utc_now
 from ledger.application.cascading import CascadesTargets
+from ledger.application.dropping import DropsLooks
 from ledger.application.erasing import ErasesCitizens
 from ledger.application.frozen_reports import KeepsFrozenReports
 from ledger.application.keys import KeepsKeys
@@ -26,7 +27,14 @@ from ledger.recording import Policy
 
 
 class Ledger(
-    RecordsReports, TellsLooks, ErasesCitizens, KeepsUnits, CascadesTargets, KeepsFrozenReports, KeepsKeys
+    RecordsReports,
+    TellsLooks,
+    DropsLooks,
+    ErasesCitizens,
+    KeepsUnits,
+    CascadesTargets,
+    KeepsFrozenReports,
+    KeepsKeys,
 ):
     """Commands in, receipts out; safe to share between threads.
 

@@ -1,6 +1,7 @@
 """Who looked at whose dossier, when and what for: the second log, and what is told of it."""
 
-from ledger.reads.events import EmbargoLifted, EmbargoPlaced, Looked, What
+from ledger.reads.dropping import DropDone, DropPlan
+from ledger.reads.events import EmbargoLifted, EmbargoPlaced, Looked, LooksDropped, What
 from ledger.reads.log import Reads
 from ledger.reads.purposes import (
     DEFAULT_PURPOSES,
@@ -17,12 +18,15 @@ __all__ = [
     "DEFAULT_PURPOSES",
     "LOCAL_WORK",
     "WORK",
+    "DropDone",
+    "DropPlan",
     "EmbargoLifted",
     "EmbargoPlaced",
     "ListedPurpose",
     "Look",
     "Looked",
     "Looks",
+    "LooksDropped",
     "Purpose",
     "Purposes",
     "Reads",

@@ -1,6 +1,6 @@
-"""The facts of the second log: that somebody looked, and that looks are kept back for a time. A stream is a dossier.
+"""The facts of the second log: that somebody looked, that looks are kept back for a time, that old ones were dropped.
 
-What is said of tags and fields in ``ledger/events.py`` holds here too.
+A stream is a dossier; one more says what was dropped. What is said of tags and fields in ``ledger/events.py`` holds here too.
 """
 
 from datetime import date, datetime
@@ -51,7 +51,37 @@ class EmbargoLifted(Fact, frozen=True, gc=False, kw_only=True, tag="embargo.lift
     text: str
 
 
-ReadsEvent = Looked | EmbargoPlaced | EmbargoLifted
+class LooksDropped(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="looks.dropped.v1",
+):
+    """Looks were dropped because of their age; stands in a stream of its own, and is never dropped itself."""
+
+    before: date
+    """The business day (Asia/Ho_Chi_Minh) before which everything was to go, but for dossiers under an embargo."""
+    through: int
+    """The last position from before that day: none after it was dropped."""
+    looks: int
+    """How many events were dropped."""
+    kept: int
+    """How many of those from before that day stay, because their dossiers are under an embargo."""
+    who: str
+    kind: str
+    actor: str
+    """The staff code of whoever did it, as they said it."""
+    text: str
+    """Why."""
+
+
+DROPS_STREAM = UUID("00000000-0000-8000-8000-64726f707300")
+"""What was dropped. The id is not of a dossier: ``drops`` in ASCII."""
+
+ReadsEvent = Looked | EmbargoPlaced | EmbargoLifted | LooksDropped
 
 
 class ReadsEntry(msgspec.Struct, frozen=True, gc=False):

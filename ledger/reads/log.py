@@ -16,7 +16,7 @@ from ledger import sql
 from ledger.access import Principal
 from ledger.database import Database
 from ledger.errors import ReadNotRecordedError, UnavailableError
-from ledger.reads.events import Looked, ReadsEntry, ReadsEvent, What
+from ledger.reads.events import DROPS_STREAM, Looked, LooksDropped, ReadsEntry, ReadsEvent, What
 from ledger.reads.purposes import Purpose
 from ledger.store import LedgerDatastore, translated
 
@@ -26,6 +26,7 @@ LOCK_SECONDS_MAX = 3.0
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ReadsEvent).decode
+_decode_drop = msgspec.json.Decoder(LooksDropped).decode
 
 
 class _Batch:
@@ -127,6 +128,13 @@ class Reads:
             ReadsEntry(position, stream, version, _event(position, topic, state), at)
             for position, stream, version, topic, state, at in rows
         ]
+
+    def drops(self) -> list[LooksDropped]:
+        """Return what was ever dropped, oldest first."""
+        with translated(), self._datastore.get_connection() as connection:
+            cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
+            rows = cursor.execute(_QUERIES["drops"], {"drops": DROPS_STREAM}).fetchall()
+        return [_decode_drop(state) for (state,) in rows]
 
 
 def _event(position: int, topic: str, state: bytes) -> ReadsEvent:

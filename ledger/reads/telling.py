@@ -13,7 +13,15 @@ import msgspec
 from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError, NoEmbargoError
 from ledger.history import UnitName, name_of
-from ledger.reads.events import EmbargoLifted, EmbargoPlaced, Looked, ReadsEntry, ReadsEvent, What
+from ledger.reads.events import (
+    EmbargoLifted,
+    EmbargoPlaced,
+    Looked,
+    LooksDropped,
+    ReadsEntry,
+    ReadsEvent,
+    What,
+)
 from ledger.reads.purposes import INVESTIGATION
 from ledger.units import UnitTree
 
@@ -57,6 +65,9 @@ class Looks(msgspec.Struct, frozen=True):
     """Oldest first."""
     next: int | None
     """What to pass as after for those that follow; null: these are the last."""
+    known_from: date | None
+    """The day, in Vietnam, from which on every look is here; those from before it were dropped, but for dossiers that were
+    under an embargo then. null: nothing was ever dropped."""
 
 
 def embargo_on(entries: Sequence[ReadsEntry], day: date) -> date | None:
@@ -85,6 +96,7 @@ def decide_lift(entries: Sequence[ReadsEntry], dossier_id: UUID, day: date) -> N
 def tell_looks(
     dossier_id: UUID,
     entries: Sequence[ReadsEntry],
+    drops: Sequence[LooksDropped],
     tree: UnitTree,
     day: date,
     *,
@@ -95,6 +107,7 @@ def tell_looks(
     """Return who has looked at a dossier, from all that its stream holds.
 
     Args:
+        drops: All that were ever made.
         day: The business day of the question.
         everything: Also what an embargo keeps back.
         after: Only what has a greater position.
@@ -109,6 +122,7 @@ def tell_looks(
         None if hides else embargo,
         [_look(entry, tree) for entry in page],
         page[-1].position if len(page) < len(told) else None,
+        max((drop.before for drop in drops), default=None),
     )
 
 
@@ -118,6 +132,7 @@ def _kept_back(event: ReadsEvent) -> bool:
 
 def _look(entry: ReadsEntry, tree: UnitTree) -> Look:
     event = entry.event
+    assert not isinstance(event, LooksDropped), entry.position
     unit_id = event.unit_id if isinstance(event, Looked) else None
     return Look(
         position=entry.position,

@@ -99,6 +99,7 @@ COMMANDS = {
         "--positions-after",
     ),
     ("reads",): ("--citizen", "--dossier"),
+    ("reads", "drop"): ("--before", "--reason", "--actor", "--dry-run", "--yes"),
     ("embargo", "place"): ("--dossier", "--until", "--text"),
     ("embargo", "lift"): ("--dossier", "--text"),
     ("purposes",): ("--purposes-file",),

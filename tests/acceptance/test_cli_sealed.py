@@ -7,12 +7,14 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from ledger.database import embedded
 from tests.acceptance.test_cli import COMMAND, HEADER, answer, environment, ledger
-from tests.conftest import temporary_home
+from tests.conftest import age_looks, temporary_home
 
 CITIZENS = [f"03809000{number:04}" for number in range(3)]
 
@@ -89,6 +91,39 @@ def test_a_person_is_asked_first(home):
     assert f"erase citizen 03{'•' * 8}02 of dossier {dossier}" in shown.decode()
     assert CITIZENS[2].encode() not in shown
     assert not answer(ledger("history", "--dossier", dossier, "--format", "json", home=home))["erased"]
+
+
+def test_looks_are_dropped(home):
+    """First it is told how many; without a terminal only --yes drops them. Then it is told from when on they are known."""
+    dossier = dossier_of(CITIZENS[0], home)
+    age_looks(embedded(home, schema="ledger"), 8)
+    drop = ("reads", "drop", "--before", "2020-01-01")
+    young = ledger("reads", "drop", "--before", f"{date.today():%Y-%m-%d}", home=home)
+    assert (1, True) == (young.returncode, "looks are kept for 5 years" in young.stderr)
+
+    for more in (("--dry-run",), ("--dry-run", "--yes"), ()):
+        planned = answer(ledger(*drop, *more, "--format", "json", home=home))
+        assert (False, None) == (planned["dropped"], planned["position"])
+    assert planned["looks"] == planned["through"] > 0
+    assert 2 == ledger(*drop, "--yes", home=home).returncode
+    why = ("--yes", "--reason", "retention", "--actor", "cb09")
+    done = answer(ledger(*drop, *why, "--format", "json", home=home))
+    assert (True, planned["looks"], planned["through"] + 1) == (
+        done["dropped"],
+        done["looks"],
+        done["position"],
+    )
+    again = ledger(*drop, *why, home=home)
+    assert (0, True) == (again.returncode, again.stdout.startswith("nothing was dropped: 0 looks")), (
+        again.stderr
+    )
+
+    told = ledger("reads", "--dossier", dossier, home=home)
+    assert "looks from before 2020-01-01 were dropped" in told.stderr
+    told = answer(ledger("reads", "--dossier", dossier, "--format", "json", home=home))
+    assert ("2020-01-01", 2) == (told["known_from"], len(told["rows"]))
+    facts = json.loads(ledger("doctor", "--format", "json", home=home).stdout)
+    assert (planned["looks"], []) == (facts["facts"]["looks dropped"], facts["problems"])
 
 
 def test_rotate_and_retire(home):

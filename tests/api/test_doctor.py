@@ -44,6 +44,10 @@ def test_a_sound_ledger_has_no_problems(database, key_file, ledger, problems):
             "the head of the looks says 3, their log ends at 0",
         ),
         (
+            "INSERT INTO ledger_reads.dropped VALUES (1, '', 1), (2, '', 1)",
+            "of 0 positions of the looks 0 are there and 2 were dropped",
+        ),
+        (
             "REVOKE EXECUTE ON FUNCTION ledger_reads.record_reads FROM ledger_reads_writer",
             "ledger_reads_writer may not EXECUTE on the function ledger_reads.record_reads",
         ),

@@ -1,6 +1,7 @@
 """Over HTTP too, nobody is told anything of a dossier before it is recorded who looks and what for."""
 
 import re
+from datetime import date
 from typing import ClassVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -9,7 +10,7 @@ import pytest
 
 from ledger.reads import DEFAULT_PURPOSES
 from tests.api.conftest import CITIZEN, LOOKING, check_problem, citizen, report
-from tests.conftest import check_reads
+from tests.conftest import age_looks, check_reads
 
 WHY = {"Purpose": "complaint", "Purpose-Text": quote("Đơn số 12/2024, 100 %")}
 ASKING = {
@@ -136,7 +137,9 @@ class TestWhoLooked:
         response = client.get(f"/v1/dossiers/{dossier}/reads", headers={"Purpose": "citizen_request"})
         told = response.json()
         assert "no-store" == response.headers["cache-control"]
-        assert (dossier, None, None) == (told["dossier_id"], told["embargo"], told["next"])
+        assert (dossier, None, None, None) == tuple(
+            told[name] for name in ("dossier_id", "embargo", "next", "known_from")
+        )
         assert [("history", "complaint", "Đơn số 12/2024, 100 %"), ("reads", "citizen_request", "")] == [
             (row["what"], row["purpose"], row["text"]) for row in told["rows"]
         ]
@@ -154,6 +157,14 @@ class TestWhoLooked:
             [row["position"] for row in second["rows"]],
             second["next"],
         )
+
+    def test_begins_with_what_was_not_dropped(self, client, ask, ledger, dossier):
+        """And says from which day on it knows."""
+        ask("history", **WHY)
+        age_looks(ledger.database, 8)
+        ledger.drop_looks(ledger.plan_drop(date(2019, 12, 9)), reason="quá hạn lưu")
+        told = client.get(f"/v1/dossiers/{dossier}/reads", headers=LOOKING).json()
+        assert ("2019-12-09", [3]) == (told["known_from"], [row["position"] for row in told["rows"]])
 
     def test_in_no_parts_that_are_none(self, client, dossier):
         for query in ("after=-1", "limit=0", "limit=1001", "limit=x"):
