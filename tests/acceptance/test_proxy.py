@@ -88,6 +88,7 @@ class Proxied(NamedTuple):
         assert 0 == done.returncode, done.stderr
         heads, _, body = done.stdout.replace("\r\n", "\n").rpartition("\n\n")
         head = heads.split("\n\n")[-1].splitlines()
+        assert head[0].startswith("HTTP/1.1 " if "--http1.1" in arguments else "HTTP/2 ")
         headers = dict(line.lower().split(": ", 1) for line in head[1:])
         return int(head[0].split()[1]), json.loads(body) if body.startswith("{") else {}, headers
 
@@ -145,10 +146,14 @@ def proxied(served: Served, tmp_path_factory) -> Iterator[Proxied]:
     ):
         assert there in adapted, there
         adapted = adapted.replace(there, here)
+    assert NGINX
+    version = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) >= (1, 25, 1):
+        # As the page says beside it.
+        adapted = adapted.replace(" ssl http2;", " ssl; http2 on;")
     user = "user root;" if os.geteuid() == 0 else ""
     config = folder / "nginx.conf"
     config.write_text(AROUND.format(folder=folder, user=user, example=adapted), encoding="utf-8")
-    assert NGINX
     with (folder / "said").open("w") as said:
         process = subprocess.Popen([NGINX, "-e", f"{folder}/error.log", "-c", str(config)], stderr=said)
     try:
