@@ -40,6 +40,11 @@ def note(text: str, *, style: str = "") -> None:
     )
 
 
+def note_provisional(days: str) -> None:
+    """Tell the person that some of the *days* that matter may turn out to be holidays."""
+    note(f"provisional: it is not announced yet which of the days {days} are holidays", style="yellow")
+
+
 class Output(msgspec.Struct, frozen=True):
     """One command's answer: a table, one JSON document, or CSV; on standard output and nothing else there.
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from api.cli.common import DAY, INSTANT, Context, command
-from api.cli.output import NOT_AVAILABLE, Output, note
+from api.cli.output import NOT_AVAILABLE, Output, note_provisional
 from ledger.target_events import MEASURES, Measure
 from projections import GoalProgress, Progress, ProgressAnswer, ProgressQuery, ProgressRow
 from projections.progress_counts import By
@@ -112,7 +112,7 @@ def _tell_goal(output: Output, answer: ProgressAnswer, goal: GoalProgress) -> No
         [row for row in told if _is_of(row, goal)] for told in (answer.rows, answer.whole, answer.ended)
     )
     if goal.provisional:
-        note("provisional: it is not announced yet which of the days left are holidays", style="yellow")
+        note_provisional("left")
     told = [*rows, *ended]
     left = f"{goal.days_left} days left, {goal.working_days_left} of them working days"
     title = (

@@ -11,7 +11,7 @@ import msgspec
 
 from api.cli.citizens import read_citizen
 from api.cli.common import DAY, INSTANT, Checked, Context, command
-from api.cli.output import Output, note
+from api.cli.output import Output, note_provisional
 from api.totals import flat
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
@@ -189,10 +189,7 @@ def overdue(context: Context, unit: str | None, level: int | None, on: date | No
 
 def _tell_overdue(output: Output, answer: OverdueAnswer) -> None:
     if answer.provisional:
-        note(
-            "provisional: it is not announced yet which of the days counted are holidays",
-            style="yellow",
-        )
+        note_provisional("counted")
     if output.form == "json":
         output.document(answer)
         return

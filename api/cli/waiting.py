@@ -5,7 +5,7 @@ from datetime import date
 import click
 
 from api.cli.common import DAY, Context, command
-from api.cli.output import Output, note
+from api.cli.output import Output, note, note_provisional
 from api.worklist import rows_of_ageing, rows_of_worklist
 from ledger.business_time import VIETNAM
 from ledger.commands import PLACES
@@ -72,10 +72,7 @@ def worklist(
 
 def _tell_worklist(output: Output, answer: WorklistAnswer) -> None:
     if answer.provisional:
-        note(
-            "provisional: it is not announced yet which of the days counted are holidays",
-            style="yellow",
-        )
+        note_provisional("counted")
     if output.form == "json":
         output.document(answer)
         return
