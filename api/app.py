@@ -38,7 +38,7 @@ from api.health import index, live, ready
 from api.imports import Imports, count_import
 from api.metrics import metrics, telling_level
 from api.overdue import OverdueController
-from api.parameters import refuse_unknown_parameters
+from api.parameters import refuse_parameters
 from api.patience import Patience
 from api.problems import CODES, HANDLERS, STATUSES
 from api.progress import ProgressController
@@ -151,7 +151,7 @@ def create_app(
             PRINCIPAL: Provide(provide_principal, sync_to_thread=False),
         },
         before_request=_asking(
-            checks, door, limiting(buckets, edge.rate, client_of), refuse_body, refuse_unknown_parameters
+            checks, door, limiting(buckets, edge.rate, client_of), refuse_body, refuse_parameters
         ),
         # A route that takes a body says how large; the others take none.
         request_max_body_size=0,

@@ -1,12 +1,14 @@
 """What an address may ask: query parameters that its route knows, each of them once."""
 
-from typing import Any
+from datetime import date
+from typing import Any, get_args
 
 from litestar import Request
 from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
+from ledger.checks import check_day
 from ledger.masking import shown
 
 POSITION_MAX = 2**63 - 1
@@ -31,10 +33,20 @@ def public_names(handler: BaseRouteHandler) -> dict[str, str]:
     }
 
 
-def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+def day_names(handler: BaseRouteHandler) -> set[str]:
+    """Return the query parameters that are days, as clients call them."""
+    fields = handler.parsed_fn_signature.parameters
+    return {
+        public
+        for name, public in public_names(handler).items()
+        if date in (annotation := fields[name].annotation, *get_args(annotation))
+    }
+
+
+def refuse_parameters(request: Request[Any, Any, Any]) -> None:
     """Refuse a query parameter that the route does not know, or that stands twice: no typo may change a total.
 
-    Nor may a value be what no text of the ledger's is: not UTF-8, or with a NUL.
+    Nor may a value be what no text of the ledger's is, not UTF-8 or with a NUL; nor a day that the ledger does not know.
     """
     if not request.scope["query_string"] or request.url.path.startswith("/schema"):
         return
@@ -52,3 +64,15 @@ def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
         # Bytes that are not UTF-8 have become the sign for that.
         if "\0" in value or "\ufffd" in value:
             raise ClientException(f"a parameter is malformed or out of bounds: {name}")
+    days = day_names(request.route_handler)
+    for name, value in items:
+        if name in days:
+            _check_day(name, value)
+
+
+def _check_day(name: str, value: str) -> None:
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return  # Litestar names it.
+    check_day(name, day)

@@ -6,7 +6,7 @@ looked up, so a report that is wrong in itself never touches the database.
 
 import re
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NoReturn
 
@@ -41,6 +41,8 @@ from ledger.reasons import WITH_REASON, Reasons
 
 FUTURE_MAX = timedelta(minutes=5)
 """How far a sending device's clock may be ahead of the ledger's."""
+DAY_MIN, DAY_MAX = date(1900, 1, 1), date(9000, 12, 31)
+"""The days that the ledger knows: reports are of none before or after, and any that is asked for has days beside it."""
 KEY_CHARACTERS_MAX = 64
 ACTOR_CHARACTERS_MAX = 64
 UNIT_CHARACTERS_MAX = 32
@@ -120,7 +122,7 @@ def _check_time(occurred_at: datetime, now: datetime) -> None:
         raise TimeWithoutOffsetError(
             f"occurred_at {occurred_at.isoformat()} has no offset; write +07:00 for Vietnam"
         )
-    if occurred_at.year < 1900 or occurred_at.year > 9000:
+    if not DAY_MIN.year <= occurred_at.year <= DAY_MAX.year:
         raise TimeInvalidError(f"occurred_at {occurred_at.isoformat()} is not a plausible time")
     if offset.seconds % 60 or offset.microseconds:
         # RFC 3339 has no room for the seconds; without them it would be stored as another instant.
@@ -218,6 +220,12 @@ def check_holds_not(name: str, text: str, citizen: str) -> None:
     """Raise PersonalNumberError if a text holds a citizen's number, however it is spaced or embedded."""
     if citizen in _digits(text):
         raise PersonalNumberError(name)
+
+
+def check_day(field: str, day: date | None) -> None:
+    """Raise FieldInvalidError unless a day, if any, is one that the ledger knows: an error for all questions and files."""
+    if day is not None and not DAY_MIN <= day <= DAY_MAX:
+        raise FieldInvalidError(field, f"{day} is not from {DAY_MIN} to {DAY_MAX}")
 
 
 def check_text(name: str, text: str, characters_max: int = OPERATOR_TEXT_CHARACTERS_MAX) -> None:

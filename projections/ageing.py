@@ -13,6 +13,7 @@ from psycopg.sql import SQL
 
 from ledger import Ledger, UnitTree, sql
 from ledger.access import Principal
+from ledger.checks import check_day
 from ledger.errors import FieldInvalidError
 from projections.errors import PositionLostError
 from projections.hierarchies import FIRST_DAY, LAST_DAY
@@ -111,6 +112,8 @@ class Ageing:
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
         reader = self._totals.asking(by)
+        check_day("from", query.from_day)
+        check_day("to", query.to_day)
         if query.from_day and query.to_day and query.to_day < query.from_day:
             raise FieldInvalidError("to", f"{query.to_day} is before from, {query.from_day}")
         if after is not None:

@@ -14,6 +14,7 @@ from psycopg.sql import SQL
 
 from ledger import Ledger, Unit, UnitTree, sql
 from ledger.access import Principal, Right
+from ledger.checks import check_day
 from ledger.errors import FieldInvalidError, NotPermittedError, PersonalNumberError
 from ledger.masking import may_be_number
 from ledger.units import TreeOn
@@ -124,6 +125,8 @@ class Cues:
         """
         right = Right.WORKLIST if query.positions else Right.TOTALS
         reader = self._totals.asking(by, right)
+        check_day("from", query.from_day)
+        check_day("to", query.to_day)
         last = query.to_day or self._totals.today()
         first = query.from_day or last - timedelta(DAYS_ASKED - 1)
         _check(query, first, last)

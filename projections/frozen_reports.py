@@ -27,6 +27,7 @@ from projections.totals import (
     Totals,
     TotalsAnswer,
     TotalsQuery,
+    check_days,
     masked_totals,
     read_hierarchy,
 )
@@ -84,6 +85,7 @@ def freeze_report(
     """
     keeper = ledger.asking(by, Right.KEEP)
     check_report(name, title, actor)
+    check_days(query)
     if query.position is not None and query.known_at is not None:
         raise FieldInvalidError("known_at", "name a position or a time, one of them")
     position = ledger.head().position if query.position is None and query.known_at is None else query.position

@@ -13,6 +13,7 @@ from psycopg.sql import SQL
 
 from ledger import Ledger, UnitTree, sql
 from ledger.access import Principal
+from ledger.checks import check_day
 from ledger.errors import FieldInvalidError
 from ledger.working_days import WORKING_DAYS, WorkingDays
 from projections.small_counts import masked
@@ -118,6 +119,7 @@ class Overdue:
         """
         reader = self._totals.asking(by)
         today = self._totals.today()
+        check_day("on", query.on)
         on = query.on or today
         if on < today:
             raise FieldInvalidError("on", f"{on} is before today, {today}: what waits is known as it is now")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ledger import Ledger, UnitTree
 from ledger.access import Principal
 from ledger.business_time import business_day
+from ledger.checks import check_day
 from ledger.errors import FieldInvalidError, UnitError
 from ledger.masking import shown
 from ledger.target_events import MEASURES
@@ -94,6 +95,7 @@ class Progress:
             )
             moment = self._ledger.at(position=position)
             today = self._ledger.today()
+        check_day("on", query.on)
         on = query.on or today
         if on > today:
             raise FieldInvalidError("on", f"{on} is after today, {today}: nobody has done anything then yet")

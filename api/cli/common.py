@@ -15,9 +15,10 @@ from api.cli.output import Output, note
 from api.settings import Settings
 from ledger import Ledger, LedgerError, UnavailableError, open_ledger
 from ledger.application import migrate_ledger
+from ledger.checks import check_day
 from ledger.database import Database, embedded, external
 from ledger.embedded import EmbeddedPostgres
-from ledger.errors import StoreNotReadyError
+from ledger.errors import FieldInvalidError, StoreNotReadyError
 from ledger.identities import KEY_FILE_NAME
 from ledger.masking import shown
 from ledger.migrations import LOGS
@@ -123,9 +124,13 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # Not generic in all vers
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
+            day = value if isinstance(value, date) else date.fromisoformat(value)
+            check_day("the day", day)
         except ValueError:
             self.fail(f"{shown(str(value))} is no day; write it like 2024-12-09", param, ctx)
+        except FieldInvalidError as error:
+            self.fail(str(error), param, ctx)
+        return day
 
 
 DAY = Day()

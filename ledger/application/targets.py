@@ -12,6 +12,7 @@ from ledger.access import Principal, Right
 from ledger.access.keeping import check_targets
 from ledger.application.base import LedgerBase
 from ledger.application.files import read_source
+from ledger.checks import check_day
 from ledger.errors import ContentionError
 from ledger.events import Recorded
 from ledger.store import ATTEMPTS_MAX, translated
@@ -96,6 +97,7 @@ class KeepsTargets(LedgerBase):
             TargetsRefusedError: Names every offending line.
         """
         keeper = self.asking(by, Right.KEEP)
+        check_day("from", from_day)
         rows, faults = _rows(file, read_denominators)
 
         def decide(tree: UnitTree, targets: Targets) -> Sequence[TargetEvent]:

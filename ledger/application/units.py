@@ -11,7 +11,7 @@ from ledger.access import Principal, Right
 from ledger.access.keeping import check_units
 from ledger.application.base import LedgerBase
 from ledger.application.files import read_rows, read_source
-from ledger.checks import check_text
+from ledger.checks import check_day, check_text
 from ledger.errors import ContentionError, FileInvalidError
 from ledger.store import ATTEMPTS_MAX
 from ledger.unit_events import UNITS_STREAM, UnitEvent, UnitOpened
@@ -98,6 +98,7 @@ class KeepsUnits(LedgerBase):
             UnitDiffersError: A code is open as something else; nothing was opened.
         """
         keeper = self.asking(by, Right.KEEP)
+        check_day("valid_from", valid_from)
         if decree is not None:
             check_text("decree", decree)
         rows = read_units(read_source(source))

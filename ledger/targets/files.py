@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from ledger.checks import check_day
 from ledger.csv_lines import csv_lines
-from ledger.errors import FileEmptyError, FileInvalidError
+from ledger.errors import FieldInvalidError, FileEmptyError, FileInvalidError
 from ledger.masking import shown, shown_header
 
 VALUE_COLUMNS = ("value", "population")
@@ -131,10 +132,15 @@ def _target_row(fields: dict[str, str], line: int) -> TargetRow:
 
     def day(name: str) -> date | None:
         try:
-            return date.fromisoformat(fields[name]) if fields[name] else None
+            day = date.fromisoformat(fields[name]) if fields[name] else None
+            check_day(name, day)
         except ValueError:
             wrong.append(f"{name}: {shown(fields[name])} is no day; write it like 2024-12-31")
             return None
+        except FieldInvalidError as error:
+            wrong.append(str(error))
+            return None
+        return day
 
     percent = fields.get("percent", "").removesuffix("%").strip()
     if percent and not _is_decimal(percent):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from ledger.checks import check_text
+from ledger.checks import check_day, check_text
 from ledger.errors import (
     AlreadyWithdrawnError,
     FieldInvalidError,
@@ -49,8 +49,7 @@ class Basis(msgspec.Struct, frozen=True):
         """Raise FieldInvalidError where it is no basis."""
         _text("decree", self.decree)
         _text("actor", self.actor)
-        if self.effective == date.min:
-            raise FieldInvalidError("effective", f"no unit can change on the first of all days, {date.min}")
+        check_day("effective", self.effective)
 
     def change(self, cls: type[AnyUnitChange], unit_id: UUID, **fields: object) -> AnyUnitChange:
         return cls(

@@ -8,6 +8,7 @@ from projections.totals.questions import (
     BYS,
     By,
     TotalsQuery,
+    check_days,
     read_bys,
     read_hierarchy,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Totals",
     "TotalsAnswer",
     "TotalsQuery",
+    "check_days",
     "masked_totals",
     "open_totals",
     "parted",

@@ -4,6 +4,9 @@ from datetime import date, timedelta
 
 import msgspec
 
+from ledger.checks import DAY_MIN
+from ledger.errors import FieldInvalidError
+from projections.hierarchies import LAST_DAY
 from projections.unit_totals import pentad_of
 
 
@@ -87,7 +90,13 @@ def days_of(month: date) -> list[date]:
 
 
 def period_before(first: date, last: date) -> tuple[date, date]:
-    """Return the days of the period before: as many months where these are whole ones, else as many days."""
+    """Return the days of the period before: as many months where these are whole ones, else as many days.
+
+    Raises:
+        FieldInvalidError: It would begin before all days that the ledger knows.
+    """
+    if last >= LAST_DAY or last - first >= first - DAY_MIN:
+        raise FieldInvalidError("compare", f"as many days before {first} would begin before {DAY_MIN}")
     after = last + timedelta(1)
     if first.day == after.day == 1:
         months = 12 * (after.year - first.year) + after.month - first.month

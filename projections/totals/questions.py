@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from ledger.checks import check_day
 from ledger.errors import FieldInvalidError
 from ledger.masking import shown
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution
@@ -92,6 +93,17 @@ def read_hierarchy(text: str) -> str:
         except ValueError:
             raise FieldInvalidError("hierarchy", f"{shown(text)} is not then, now or a day") from None
     return text
+
+
+def check_days(query: TotalsQuery) -> None:
+    """Raise FieldInvalidError where a question names a day that the ledger does not know.
+
+    Of what is asked anew: a report that was frozen once is told again, whatever its days.
+    """
+    check_day("from", query.from_day)
+    check_day("to", query.to_day)
+    if query.hierarchy not in (None, "then", "now"):
+        check_day("hierarchy", date.fromisoformat(read_hierarchy(query.hierarchy)))
 
 
 def check(query: TotalsQuery) -> None:

@@ -24,7 +24,7 @@ from projections.recent import Recent
 from projections.status import ask, position_of, wait_for
 from projections.totals.answers import TotalsAnswer, answer_of, beside, masked_totals
 from projections.totals.days import period_before
-from projections.totals.questions import BY_UNITS, TotalsQuery, check
+from projections.totals.questions import BY_UNITS, TotalsQuery, check, check_days
 from projections.totals.statements import COARSE, DAYLESS, coarse_parameters, statement_of
 from projections.unit_totals import NAME
 
@@ -66,13 +66,15 @@ class Totals:
 
         Raises:
             NotPermittedError: They may not see totals of the unit; or they are of the public, and ask what was known once.
-            FieldInvalidError: The last day is before the first, two rows are the same, or the ledger does not have
-                the position yet.
+            FieldInvalidError: The last day is before the first, two rows are the same, the ledger does not have
+                the position yet, or does not know a day.
             UnitError: The unit is no code, or was not valid on the day.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
-        return self._answer(query, self.asking(by), after, wait_seconds)
+        reader = self.asking(by)
+        check_days(query)
+        return self._answer(query, reader, after, wait_seconds)
 
     def count(
         self, query: TotalsQuery, *, after: int | None = None, wait_seconds: float = WAIT_SECONDS

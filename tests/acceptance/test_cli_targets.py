@@ -226,5 +226,5 @@ def test_who_asks_for_nothing_is_told_so(reported):
 
 
 def test_a_day_to_come_is_refused(reported):
-    done = ledger("progress", "--on", "9999-01-01", "--format", "json", home=reported)
+    done = ledger("progress", "--on", "9000-01-01", "--format", "json", home=reported)
     assert "invalid_field" == answer(done, 1)["error"]

@@ -5,6 +5,7 @@ from datetime import date
 import msgspec
 import pytest
 
+from ledger.checks import DAY_MAX
 from projections import OverdueQuery, open_overdue
 from tests.api.conftest import check_problem, citizen, report
 
@@ -38,7 +39,7 @@ def position(client) -> int:
         ({"level": 1}, OverdueQuery(level=1)),
         ({"on": "2024-12-09"}, OverdueQuery(on=date(2024, 12, 9))),
         ({"on": "2024-12-12", "unit": "38"}, OverdueQuery(on=date(2024, 12, 12), unit="38")),
-        ({"on": "9999-12-31"}, OverdueQuery(on=date.max)),
+        ({"on": "9000-12-31"}, OverdueQuery(on=DAY_MAX)),
     ],
 )
 def test_the_answer_is_that_of_the_read_model(client, ledger, position, parameters, query):

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from ledger.checks import DAY_MAX, DAY_MIN
 from projections import TotalsQuery, open_totals
 from tests.api.conftest import check_problem, citizen, report
 
@@ -35,8 +36,8 @@ def position(client) -> int:
         ({"level": 1}, TotalsQuery(level=1)),
         ({"from": "2024-12-09"}, TotalsQuery(from_day=date(2024, 12, 9))),
         ({"to": "2024-12-08", "by": "level"}, TotalsQuery(to_day=date(2024, 12, 8), by="level")),
-        ({"from": "0001-01-01", "to": "9999-12-31"}, TotalsQuery(from_day=date.min, to_day=date.max)),
-        ({"from": "9999-12-31"}, TotalsQuery(from_day=date.max)),
+        ({"from": "1900-01-01", "to": "9000-12-31"}, TotalsQuery(from_day=DAY_MIN, to_day=DAY_MAX)),
+        ({"from": "9000-12-31"}, TotalsQuery(from_day=DAY_MAX)),
         *(({"by": by}, TotalsQuery(by=by)) for by in ("unit", "level", "day", "place", "shift", "partner")),
         *(({"by": by}, TotalsQuery(by=by)) for by in ("week", "month", "team", "actor", "reason")),
         *(({"hierarchy": tree}, TotalsQuery(hierarchy=tree)) for tree in ("then", "now", "2024-12-31")),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.checks import DAY_MAX
 from ledger.errors import FieldInvalidError, UnitUnknownError
 from projections import AgeingQuery, NotCaughtUpError, PositionLostError, open_ageing
 from projections.ageing import MEASURES, STEPS, nearest_rank
@@ -72,7 +73,7 @@ def measures(waits: Waits, step: str, units: set[str] | None = None, **asked: ob
         {"from_day": date(2024, 10, 1), "to_day": date(2024, 10, 31)},
         {"level": 2, "to_day": date(2024, 11, 11)},
         {"from_day": date(2024, 12, 8)},
-        {"to_day": date.max},
+        {"to_day": DAY_MAX},
         {"from_day": date(2030, 1, 1)},
     ],
     ids=str,

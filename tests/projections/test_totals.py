@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Activate, Approve, Collect, Ledger
+from ledger.checks import DAY_MAX, DAY_MIN
 from ledger.database import Database
 from ledger.errors import FieldInvalidError, StoreNotReadyError, UnitNotValidError, UnitUnknownError
 from ledger.migrations import migrate
-from projections import NotCaughtUpError, Totals, TotalsQuery, catch_up, open_totals
+from projections import NotCaughtUpError, Totals, TotalsQuery, catch_up, freeze_report, open_totals
 from projections.totals import parted
 from projections.unit_totals import pentad_of
 from tests.projections.by_hand import EVENTS, MEASURES
@@ -263,19 +264,49 @@ def test_what_waits_waits_now(totals, desk):
     assert (None, {"awaiting_approval": 1}) == (row["day"], told(row))
 
 
-def test_days_at_the_ends_of_the_calendar(totals, desk):
-    """Days that nobody means are answered as any others."""
+def test_days_at_the_ends_of_what_the_ledger_knows(totals, desk):
+    """Days that nobody means are answered as any others, from the first to the last that a report may be of."""
     desk.collect("16093")
 
     for from_day, to_day, expected in (
-        (date.min, None, 1),
-        (None, date.max, 1),
-        (date.min, date.max, 1),
-        (date.max, None, 0),
-        (date.max, date.max, 0),
-        (date(9999, 1, 2), None, 0),
+        (DAY_MIN, None, 1),
+        (None, DAY_MAX, 1),
+        (DAY_MIN, DAY_MAX, 1),
+        (DAY_MAX, None, 0),
+        (DAY_MAX, DAY_MAX, 0),
     ):
         assert dict.fromkeys(BYS, expected) == collected_by_all(totals, from_day, to_day), (from_day, to_day)
+
+
+@pytest.mark.parametrize("day", [date.min, DAY_MIN - timedelta(1), DAY_MAX + timedelta(1), date.max])
+def test_days_that_the_ledger_does_not_know(totals, ledger, day):
+    """Whatever is asked of them is refused, and names what; a report of them is not frozen either."""
+    for field, asked in (("from", "from_day"), ("to", "to_day"), ("hierarchy", "hierarchy")):
+        query = TotalsQuery(**{asked: day.isoformat() if asked == "hierarchy" else day})
+        with pytest.raises(FieldInvalidError, match=f"{field}: {day} is not from 1900-01-01 to 9000-12-31"):
+            totals.read(query)
+        with pytest.raises(FieldInvalidError, match=f"{field}: "):
+            freeze_report(ledger, totals, "r", query)
+
+
+@pytest.mark.parametrize(
+    ("from_day", "to_day", "refused"),
+    [
+        (date(2024, 1, 1), DAY_MAX, True),
+        (DAY_MIN, date(1900, 1, 31), True),
+        (date(1900, 1, 5), date(1900, 1, 8), False),
+        (date(1900, 1, 5), date(1900, 1, 9), True),
+        (DAY_MIN, DAY_MAX, True),
+    ],
+)
+def test_a_period_before_all_days(totals, from_day, to_day, refused):
+    """What is compared with days before those that the ledger knows is refused."""
+    query = TotalsQuery(compare="previous", from_day=from_day, to_day=to_day)
+    if refused:
+        with pytest.raises(FieldInvalidError, match="compare: as many days before"):
+            totals.read(query)
+    else:
+        assert DAY_MIN == totals.read(query).previous.from_day
 
 
 # Units.
