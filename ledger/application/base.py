@@ -116,6 +116,10 @@ class LedgerBase:
                     "would get a second dossier; name the right one with LEDGER_KEY_FILE or --key-file"
                 )
 
+    def mark(self, told: bytes) -> bytes:
+        """Return 32 bytes by which the ledger knows again what it has told, and which nobody without its key can make."""
+        return self._identities.mark(told)
+
     def asking(self, by: Principal | None, *rights: Right) -> Principal:
         """Return for whom something is asked: *by*, or the ledger's own principal where that is None.
 

@@ -1,19 +1,16 @@
 """Of which pieces a list is made, and where a page of it begins."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
-from hashlib import sha256
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from ledger.business_time import VIETNAM
-from ledger.errors import FieldInvalidError
 from projections.overdue import TimeLimit
 from projections.tables import as_array
+from projections.worklist.cursors import Cursor
 from projections.worklist.questions import Waits, WorklistQuery
 
 CLOCKS: tuple[tuple[Waits, int | None], ...] = (
@@ -25,23 +22,6 @@ CLOCKS: tuple[tuple[Waits, int | None], ...] = (
 )
 """What the time limits of the clocks 1 to 5 are about: a state, and a level or both. The last is none."""
 _NOBODY = UUID(int=0)
-
-
-class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where a list goes on."""
-
-    question: bytes
-    on: date
-    as_of: int
-    """The position of the first page: what began to wait later is not in the list."""
-    late: bool
-    since: datetime
-    dossier_id: UUID
-    level: int
-
-    @property
-    def after(self) -> tuple[datetime, UUID, int]:
-        return self.since, self.dossier_id, self.level
 
 
 class Piece(NamedTuple):
@@ -84,28 +64,6 @@ def piece_parameters(pieces: Sequence[Piece]) -> dict[str, Any]:
     return {name: as_array(column) for name, column in zip(names, columns, strict=True)}
 
 
-def digest(query: WorklistQuery) -> bytes:
+def question_of(query: WorklistQuery) -> bytes:
     """Return what tells a question from others; how many rows a page has does not matter."""
-    asked = msgspec.structs.replace(query, cursor=None, limit=WorklistQuery().limit)
-    return sha256(msgspec.json.encode(asked)).digest()[:8]
-
-
-def write_cursor(cursor: Cursor) -> str:
-    """Return a cursor as a page tells it."""
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
-
-
-def read_cursor(text: str, question: bytes) -> Cursor:
-    """Return what a page has told; raise FieldInvalidError where none has, or one of another question."""
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        cursor = msgspec.msgpack.decode(data, type=Cursor)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise FieldInvalidError(
-            "cursor", "it is none that a page has told; begin with the first page"
-        ) from None
-    if cursor.question != question:
-        raise FieldInvalidError(
-            "cursor", "it is of another question; repeat that one, or begin with the first page"
-        )
-    return cursor
+    return msgspec.json.encode(msgspec.structs.replace(query, cursor=None, limit=WorklistQuery().limit))

@@ -3,6 +3,7 @@
 from datetime import date
 from uuid import UUID
 
+from msgspec.structs import replace
 from psycopg.sql import SQL
 
 from ledger import Ledger, Purpose, UnitTree, sql
@@ -15,7 +16,8 @@ from projections.status import ask, wait_for
 from projections.tables import as_array
 from projections.totals import WAIT_SECONDS, Totals, open_totals
 from projections.waits import NAME
-from projections.worklist.pages import Cursor, digest, piece_parameters, pieces_of, read_cursor, write_cursor
+from projections.worklist.cursors import Cursor, Cursors, check_current
+from projections.worklist.pages import piece_parameters, pieces_of, question_of
 from projections.worklist.questions import WorklistAnswer, WorklistQuery, check
 from projections.worklist.rows import Dues, Found, row_of
 from projections.worklist.today import Today
@@ -33,6 +35,7 @@ class Worklist:
         self._ledger = ledger
         self._totals = totals
         self._working_days = working_days
+        self._cursors = Cursors(ledger.mark)
         self._today: Today | None = None
 
     def read(
@@ -53,11 +56,12 @@ class Worklist:
             purpose: What for; daily work if absent, and at the ledger's own machine ``local``.
 
         Raises:
-            NotPermittedError: They may not see which dossiers of the unit wait.
+            NotPermittedError: They may not see which dossiers of the unit wait today, whenever the list began.
             PurposeUnknownError, InputError: They may not look for that.
             ReadNotRecordedError: It could not be recorded who looks.
-            FieldInvalidError: The limit is not 1 to ``PAGE_MAX``, or the cursor is of another question.
-            UnitError: The unit is no code, or is not valid on the day.
+            FieldInvalidError: The limit is not 1 to ``PAGE_MAX``; or the cursor is of another question or somebody
+                else's, of a list begun before yesterday, or units have changed since it was.
+            UnitError: The unit is no code, or is not valid today.
             NotCaughtUpError: The projection did not reach *after* within *wait_seconds*.
             UnavailableError: The database cannot be reached, or the projection has lost its position.
         """
@@ -66,17 +70,23 @@ class Worklist:
             purpose = WORK
         purpose = self._ledger.policy.purposes.check(purpose, reader)
         check(query)
-        question = digest(query)
-        cursor = None if query.cursor is None else read_cursor(query.cursor, question)
-        on = self._totals.today() if cursor is None else cursor.on
+        question = question_of(query)
+        cursor = None if query.cursor is None else self._cursors.read(query.cursor, question, reader)
+        today = self._totals.today()
+        on = today if cursor is None else cursor.on
         if after is not None:
             wait_for(self._ledger, NAME, after, wait_seconds)
 
         def page(tree: UnitTree) -> tuple[WorklistAnswer, UUID | None]:
-            scope = None if query.unit is None else tree.resolve(query.unit, on)
-            self._totals.check_asked(reader, tree, scope, on, right=Right.WORKLIST)
-            above = frozenset() if scope is None else self._ledger.reach(tree).above(scope.id, on)
-            return self._page(query, self._in(tree, on), question, cursor), reader.part(Right.WORKLIST, above)
+            if cursor is not None:
+                check_current(cursor, tree, today, self._ledger.head().position)
+            scope = None if query.unit is None else tree.resolve(query.unit, today)
+            self._totals.check_asked(reader, tree, scope, today, right=Right.WORKLIST)
+            above = frozenset() if scope is None else self._ledger.reach(tree).above(scope.id, today)
+            answer, last = self._page(query, self._in(tree, on), cursor)
+            if last is not None:
+                answer = replace(answer, next=self._cursors.write(last, question, reader))
+            return answer, reader.part(Right.WORKLIST, above)
 
         answer, part = self._totals.read_in_tree(page)
         looked_at = {row.dossier_id: part for row in answer.rows}
@@ -90,8 +100,9 @@ class Worklist:
         return known
 
     def _page(
-        self, query: WorklistQuery, today: Today, question: bytes, cursor: Cursor | None
-    ) -> WorklistAnswer:
+        self, query: WorklistQuery, today: Today, cursor: Cursor | None
+    ) -> tuple[WorklistAnswer, Cursor | None]:
+        """Return a page, and after what the next one begins; None: this is the last."""
         on = today.day
         limits = time_limits(self._working_days, on)
         pieces = list(pieces_of(query, limits, cursor))
@@ -122,20 +133,19 @@ class Worklist:
         if len(found) > query.limit:
             last = found[query.limit - 1]
             as_of = position if cursor is None else cursor.as_of
-            next_ = write_cursor(
-                Cursor(question, on, as_of, last.late, last.since, last.dossier_id, last.level)
-            )
+            next_ = Cursor(on, as_of, last.late, last.since, last.dossier_id, last.level)
         asked = {piece.clock for piece in pieces}
         dues = Dues(self._working_days, limits)
-        return WorklistAnswer(
+        answer = WorklistAnswer(
             position,
             recorded_at,
             NAME,
             on,
             any(limit.provisional for clock, limit in enumerate(limits, 1) if clock in asked),
             [row_of(row, today, dues) for row in found[: query.limit]],
-            next_,
+            None,
         )
+        return answer, next_
 
 
 def open_worklist(ledger: Ledger) -> Worklist:

@@ -22,7 +22,8 @@ from ledger import (
     Unlock,
     Void,
 )
-from ledger.errors import FieldInvalidError, UnitNotValidError, UnitUnknownError
+from ledger.access import Grant, Principal, Role
+from ledger.errors import FieldInvalidError, NotPermittedError, UnitNotValidError, UnitUnknownError
 from ledger.units.commands import MergeUnits, SplitUnit
 from ledger.working_days import WORKING_DAYS
 from projections import (
@@ -421,7 +422,7 @@ def test_a_cursor_is_of_one_question(campaign):
     """With another one it is refused; the length of a page may change."""
     worklist = open_worklist(campaign.ledger)
     first = worklist.read(WorklistQuery(unit="38", limit=10))
-    with pytest.raises(FieldInvalidError, match="of another question"):
+    with pytest.raises(FieldInvalidError, match="none that a page has told you in answer to this question"):
         worklist.read(WorklistQuery(unit="380", cursor=first.next))
     second = worklist.read(WorklistQuery(unit="38", limit=5, cursor=first.next))
     assert worklist.read(WorklistQuery(unit="38", limit=15)).rows == first.rows + second.rows
@@ -485,6 +486,53 @@ def test_pages_past_midnight(office, clock):
     assert (first.on, [False] * 3) == (second.on, [row.overdue for row in second.rows])
     assert 6 == len({row.dossier_id for row in first.rows + second.rows})
     assert [True] * 3 == [row.overdue for row in office.worklist.read(WorklistQuery(limit=3)).rows]
+
+
+def test_a_list_goes_on_for_whoever_began_it(office):
+    """A cursor that somebody else was told, or that somebody made up, leads nowhere; nor one of a list begun long ago."""
+    for number in range(3):
+        office.report(Collect, citizen=f"03809000010{number}")
+    catch_up(office.ledger.database)
+    an, binh = (Principal(name, "person", (Grant(Role.RECORDER),)) for name in ("an.nguyen", "binh.le"))
+    query = WorklistQuery(limit=1)
+    query = msgspec.structs.replace(query, cursor=office.worklist.read(query, by=an).next)
+
+    assert 1 == len(open_worklist(office.ledger).read(query, by=an).rows)
+    with pytest.raises(FieldInvalidError, match="none that a page has told you"):
+        office.worklist.read(query, by=binh)
+    with pytest.raises(NotPermittedError):
+        office.worklist.read(query, by=Principal("an.nguyen", "person"))
+
+
+def test_an_old_list_does_not_go_on(office, clock):
+    """Two days later it is begun anew, by whomever."""
+    for number in range(3):
+        office.report(Collect, citizen=f"03809000010{number}")
+    catch_up(office.ledger.database)
+    first = office.worklist.read(WorklistQuery(limit=1))
+    clock.now += timedelta(days=2)
+    with pytest.raises(FieldInvalidError, match="begun on 2024-12-09; begin with the first page"):
+        office.worklist.read(WorklistQuery(limit=1, cursor=first.next))
+
+
+def test_the_right_is_asked_as_of_today(office, clock):
+    """Who held it over a unit that was absorbed is refused from that day on, whatever day the cursor speaks of."""
+    for number in range(3):
+        office.report(Collect, citizen=f"03809000010{number}", unit="14758")
+    change = MergeUnits(effective=date(2024, 12, 10), decree="NQ 1", units=("14758",), into="14761")
+    office.ledger.change_units(change)
+    catch_up(office.ledger.database)
+    tree = office.ledger.tree()
+    recorder = Principal("an.nguyen", "person", (Grant(Role.RECORDER, tree.resolve("14758", ON).id),))
+    query = WorklistQuery(unit="14758", limit=1)
+    first = office.worklist.read(query, by=recorder)
+    assert 1 == len(first.rows)
+    clock.now += timedelta(days=1)
+    for asked in (query, WorklistQuery(unit="14761", limit=1)):
+        with pytest.raises((UnitNotValidError, NotPermittedError)):
+            office.worklist.read(asked, by=recorder)
+    with pytest.raises(FieldInvalidError, match="units have changed"):
+        office.worklist.read(msgspec.structs.replace(query, cursor=first.next), by=recorder)
 
 
 # Units that have ended.
