@@ -147,16 +147,18 @@ def read_body(body: bytes, content_type: str | None) -> AnyCommand | list[AnyCom
         case cloud_events.MANY:
             return _read_items(body, read_cloud_event)
         case _:
-            raise ContentTypeError(f"send the body as {JSON}, {cloud_events.ONE} or {cloud_events.MANY}")
+            raise ContentTypeError(
+                f"send the body with Content-Type: {JSON}, {cloud_events.ONE} or {cloud_events.MANY}"
+            )
 
 
 def media_type_of(content_type: str | None) -> str:
-    """Return the media type without its parameters; JSON where none is declared.
+    """Return the media type without its parameters; "" where none is declared, which no route takes for any.
 
     Raises:
         ContentTypeError: It is declared in another encoding than UTF-8.
     """
-    media_type, *parameters = (content_type or JSON).split(";")
+    media_type, *parameters = (content_type or "").split(";")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
@@ -164,9 +166,12 @@ def media_type_of(content_type: str | None) -> str:
     return media_type.strip().lower()
 
 
-def _check_json(content_type: str | None) -> None:
+def _read_fields(body: bytes, content_type: str | None) -> dict[str, object]:
+    """Return the fields of a body that is one JSON object, bounded as reports are."""
     if media_type_of(content_type) != JSON:
-        raise ContentTypeError(f"send the body as {JSON}")
+        raise ContentTypeError(f"send the body with Content-Type: {JSON}")
+    check_depth(body)
+    return _read_object(body)
 
 
 def _read_items(body: bytes, read: Callable[[bytes], AnyCommand]) -> list[AnyCommand | LedgerError]:
@@ -233,8 +238,7 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def read_embargo(body: bytes, content_type: str | None) -> tuple[date, str]:
     """Return until when and why, of the body of an embargo; the ledger checks both."""
-    _check_json(content_type)
-    fields = _read_object(body)
+    fields = _read_fields(body, content_type)
     if set(fields) != {"until", "purpose_text"}:
         raise JsonInvalidError('expected {"until": a day, "purpose_text": a text} and nothing else')
     until, text = fields["until"], fields["purpose_text"]
@@ -248,9 +252,7 @@ def read_embargo(body: bytes, content_type: str | None) -> tuple[date, str]:
 
 def read_citizen(body: bytes, content_type: str | None) -> str:
     """Return the number of a look-up's body, {"citizen": "..."}; the ledger checks it."""
-    _check_json(content_type)
-    check_depth(body)
-    fields = _read_object(body)
+    fields = _read_fields(body, content_type)
     if set(fields) != {"citizen"}:
         raise JsonInvalidError('expected {"citizen": "12 digits"} and nothing else')
     number = fields["citizen"]

@@ -26,6 +26,8 @@ UNITS = 586
 CITIZEN = "038090001234"
 LOOKING = {"Purpose": "verification"}
 """What the tests look at dossiers for, unless one says otherwise."""
+JSON = {"content-type": "application/json"}
+"""What a body says that is sent as it is."""
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
 READINESS_FIELDS = {"ready", "position", "projections"}
 """What the problem of a projection that has stopped tells besides."""

@@ -7,6 +7,7 @@ is checked for every answer by the client itself.
 import json
 from collections.abc import Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 import pytest
 from litestar.testing import TestClient
@@ -16,6 +17,7 @@ from ledger.identities import Identities
 from projections import Runner, open_totals
 from tests.api.conftest import (
     CITIZEN,
+    JSON,
     UNITS,
     api_of,
     check_problem,
@@ -216,7 +218,9 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_that_is_no_json_is_one_problem(client, name):
     """There are no items to answer for, so the answer is one problem for the whole body."""
-    problem = check_problem(client.post("/v1/events", content=BODIES[name]), 400, "invalid_json")
+    problem = check_problem(
+        client.post("/v1/events", content=BODIES[name], headers=JSON), 400, "invalid_json"
+    )
     assert 200 > len(problem["detail"])
 
 
@@ -231,17 +235,17 @@ def test_a_body_that_is_no_json_is_one_problem(client, name):
 )
 def test_a_body_that_is_not_utf_8_is_one_problem(client, body):
     """Latin-1, UTF-16, overlong zeros."""
-    check_problem(client.post("/v1/events", content=body), 400, "not_utf8")
+    check_problem(client.post("/v1/events", content=body, headers=JSON), 400, "not_utf8")
 
 
 @pytest.mark.parametrize("digits", [20, 400, 4299, 4300, 4301, 100_000])
 def test_a_level_of_any_size_is_one_problem(client, digits):
     """Also one that Python refuses to print; alone, and in an array beside a good one."""
     body = GOOD.replace(b": 2,", b": " + b"9" * digits + b",")
-    response = client.post("/v1/events", content=body)
+    response = client.post("/v1/events", content=body, headers=JSON)
     problem = check_problem(response, 400, "invalid_level" if digits <= 4300 else "invalid_field")
     answers = client.post(
-        "/v1/events", content=b"[" + body + b"," + json.dumps(STANDING[0]).encode() + b"]"
+        "/v1/events", content=b"[" + body + b"," + json.dumps(STANDING[0]).encode() + b"]", headers=JSON
     ).json()
     assert (problem, True) == (answers[0], answers[1]["duplicate"])
 
@@ -278,6 +282,33 @@ def test_a_body_declared_as_something_else_is_refused(client, content_type):
     """Even if it would be JSON."""
     response = client.post("/v1/events", content=GOOD, headers={"content-type": content_type})
     check_problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": ""}, {"content-type": " ; charset=utf-8"}], ids=str)
+def test_a_body_declared_as_nothing_is_refused(client, headers):
+    """It is told what to send; nobody guesses what a body is."""
+    for method, address, body in (
+        ("POST", "/v1/events", GOOD),
+        ("POST", "/v1/dossiers/lookup", b'{"citizen":"038090000001"}'),
+        ("POST", f"/v1/dossiers/{UUID(int=1)}/embargo", b'{"until":"2025-01-01","purpose_text":"x"}'),
+        ("POST", "/v1/events/import", b"key\n"),
+    ):
+        response = client.request(method, address, content=body, headers=headers)
+        problem = check_problem(response, 415, "unsupported_media_type")
+        assert "send the" in problem["detail"], address
+        assert "text/csv" in problem["detail"] or "Content-Type: application/json" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "address", ["/v1/events", "/v1/dossiers/lookup", f"/v1/dossiers/{UUID(int=1)}/embargo"]
+)
+@pytest.mark.parametrize("depth", [8, 9])
+def test_every_body_is_nested_so_deep_at_most(client, address, depth):
+    """Eight levels are read; nine are refused before anything decodes them, with a sentence of their own."""
+    body = b'{"until":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+    answer = client.post(address, content=body, headers=JSON)
+    assert 400 == answer.status_code
+    assert (depth == 9) == ("more than 8 levels" in answer.json()["detail"])
 
 
 def test_a_lookup_declared_as_something_else_is_refused(client):
@@ -428,10 +459,10 @@ def test_a_bad_lookup_is_one_problem(client, name):
 def test_a_lookup_with_two_numbers_is_refused(client):
     """Nobody could tell whose dossier was found."""
     body = f'{{"citizen":"{citizen(1)}","citizen":"{citizen(2)}"}}'
-    check_problem(client.post("/v1/dossiers/lookup", content=body), 400, "repeated_field")
+    check_problem(client.post("/v1/dossiers/lookup", content=body, headers=JSON), 400, "repeated_field")
 
 
 @pytest.mark.parametrize("name", [name for name in BODIES if len(BODIES[name]) < 10_000])
 def test_a_lookup_that_is_no_json_is_one_problem(client, name):
     """As for reports."""
-    check_problem(client.post("/v1/dossiers/lookup", content=BODIES[name]), 400, "invalid_json")
+    check_problem(client.post("/v1/dossiers/lookup", content=BODIES[name], headers=JSON), 400, "invalid_json")

@@ -374,7 +374,7 @@ def test_metrics_tell_of_routes_reports_and_projections(client):
     client.post("/v1/events", json=sent)
     client.post("/v1/events", json=[sent, report("m-key-2", unit="99999"), {}])
     client.post("/v1/events", json=report("m-key-3", type="approved", citizen="038090000009"))
-    client.post("/v1/events", content=b"{")
+    client.post("/v1/events", content=b"{", headers={"content-type": "application/json"})
     client.get(f"/v1/units/{CITIZEN}")
     client.get(f"/{CITIZEN}")
     response = client.get("/metrics")

@@ -20,7 +20,7 @@ from api.server import STOP_SECONDS_MAX, ServeSettings
 from ledger import Ledger
 from ledger.access import Role
 from ledger.reasons import WITH_REASON
-from tests.api.conftest import CITIZEN, LOOKING, UNITS, check_problem, citizen, report, wait_until
+from tests.api.conftest import CITIZEN, JSON, LOOKING, UNITS, check_problem, citizen, report, wait_until
 from tests.conftest import check_ledger
 from tests.tokens import SERVED, bearer, make_key, served_issuer
 
@@ -148,6 +148,7 @@ def address_of(served: Served) -> tuple[str, int]:
 
 HEAD_OF_A_POST = (
     f"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {SERVED.header}\r\n"
+    "Content-Type: application/json\r\n"
 )
 
 
@@ -204,7 +205,7 @@ def test_bad_input_is_a_problem_on_the_wire_too(serve, ledger):
         (b"[" * 2_100_000, 413, "body_too_large"),
         (b"[" * 20_000_000, 413, "body_too_large"),
     ):
-        check_problem(client.post("/v1/events", content=content), status, code)
+        check_problem(client.post("/v1/events", content=content, headers=JSON), status, code)
     check_problem(client.get("/v1/nothing"), 404, "no_such_route")
     check_problem(client.delete("/v1/events"), 405, "method_not_allowed")
 
