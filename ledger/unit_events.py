@@ -101,6 +101,8 @@ class ReorganisationWithdrawn(
     reorganisation: UUID
     reason: str
     actor: str = "local"
+    decree: str | None = None
+    """The legal basis, where there is one: a mistake in what was recorded needs none."""
 
 
 AnyUnitChange = UnitRenamed | UnitRecoded | UnitMoved | UnitMerged | UnitSplit | UnitAbolished

@@ -17,7 +17,7 @@ from projections.errors import (
 )
 from projections.frozen_reports import Freezing, Reissue, freeze_report, reissue_report
 from projections.overdue import Overdue, OverdueAnswer, OverdueQuery, TimeLimit, open_overdue
-from projections.preview import Preview, PreviewRow, preview
+from projections.preview import Preview, PreviewDays, PreviewRow, preview
 from projections.progress import Progress, ProgressAnswer, open_progress
 from projections.progress_rows import GoalProgress, ProgressQuery, ProgressRow
 from projections.rebuilding import rebuild
@@ -52,6 +52,7 @@ __all__ = [
     "Period",
     "PositionLostError",
     "Preview",
+    "PreviewDays",
     "PreviewRow",
     "Progress",
     "ProgressAnswer",

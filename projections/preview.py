@@ -1,7 +1,7 @@
 """What a change of units would do to the totals, before it is recorded."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from projections.unit_totals import MEASURES
 _QUERIES = sql.load("projections.sql", "unit_totals.sql")
 
 Counts = Sequence[int]
+_DAY = timedelta(1)
 _NOTHING = (0,) * len(MEASURES)
 
 
@@ -37,21 +38,35 @@ class PreviewRow(msgspec.Struct, frozen=True):
     """In the tree with it; null: there is no such unit any more."""
 
 
+class PreviewDays(msgspec.Struct, frozen=True):
+    """What a change of units does to totals restated to any of some days, between which nothing of it differs."""
+
+    on: date
+    """The first of them."""
+    until: date | None
+    """The last of them; null: no later change of units is known."""
+    today: bool
+    """Whether one of them is today: then these are the totals that are told to whoever asks for no day."""
+    rows: list[PreviewRow]
+    """From the top of the tree down; totals that stay as they are have none."""
+
+
 class Preview(msgspec.Struct, frozen=True):
-    """What a change of units does to the totals of everything counted until now, in the tree of its day."""
+    """What a change of units does to the totals of everything counted until now, in the trees in which it differs."""
 
     position: int
     """The ledger position that the counts are true for."""
     recorded_at: datetime
     """When the event at that position was recorded, UTC."""
-    on: date
-    """The first day on which the change holds; both trees are of this day."""
-    rows: list[PreviewRow]
-    """From the top of the tree down; totals that stay as they are have none."""
+    effective: date
+    """The first day on which the change holds."""
+    days: list[PreviewDays]
+    """From that day on, in order: a change of the past differs in the tree of its own day from what it does to that of
+    today. Days on which no total is another one are left out."""
 
 
 def preview(totals: Totals, plan: Plan, *, by: Principal | None = None) -> Preview:
-    """Return every total that a change will change, restated to the day from which it holds.
+    """Return every total that a change will change, restated to the day from which it holds and to all later ones.
 
     Args:
         by: Who asks; the ledger's own principal if absent.
@@ -67,11 +82,27 @@ def preview(totals: Totals, plan: Plan, *, by: Principal | None = None) -> Previ
             raise NotPermittedError("what a change does to totals is not told to the public")
         position, recorded_at, found = totals.ask(SQL(_QUERIES["read_leaves"]).format(), {})
         leaves = {leaf: tuple(counts) for leaf, *counts in found}
-        before, after = TreeOn(tree, plan.effective), TreeOn(plan.tree, plan.effective)
-        rows = _differences(before, _sums(before, leaves), after, _sums(after, leaves))
-        return Preview(position, recorded_at, plan.effective, rows)
+        days = _days(tree, plan, leaves, totals.today())
+        return Preview(position, recorded_at, plan.effective, days)
 
     return totals.read_in_tree(read)
+
+
+def _days(tree: UnitTree, plan: Plan, leaves: Mapping[UUID, Counts], today: date) -> list[PreviewDays]:
+    """Return what differs from when until when; a tree is the same from one of its days until the next."""
+    later = {day for day in (*tree.days, *plan.tree.days) if day > plan.effective}
+    starts = [plan.effective, *sorted(later)]
+    found: list[PreviewDays] = []
+    for on, after in zip(starts, [*starts[1:], None], strict=True):
+        old, new = TreeOn(tree, on), TreeOn(plan.tree, on)
+        rows = _differences(old, _sums(old, leaves), new, _sums(new, leaves))
+        first, is_today = on, on <= today and (after is None or today < after)
+        if found and found[-1].until == on - _DAY and found[-1].rows == rows:
+            last = found.pop()
+            first, is_today = last.on, last.today or is_today
+        if rows:
+            found.append(PreviewDays(first, None if after is None else after - _DAY, is_today, rows))
+    return found
 
 
 Line = tuple[UUID | None, bool]

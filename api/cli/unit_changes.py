@@ -24,7 +24,8 @@ from ledger.units.commands import (
     SplitUnit,
     WithdrawReorganisation,
 )
-from projections import Preview, preview
+from projections import Preview, PreviewDays, PreviewRow, preview
+from projections.unit_totals import MEASURES
 
 Function = Callable[..., None]
 
@@ -174,6 +175,7 @@ def reorganise(context: Context, *, tree: str, map_: str, dry_run: bool, **field
 @command("withdraw")
 @click.argument("reorganisation", metavar="ID", type=click.UUID)
 @click.option("--reason", metavar="TEXT", required=True, help="Why it should never have been.")
+@click.option("--decree", metavar="TEXT", help="The legal basis, where there is one; a mistake needs none.")
 @_actor
 @_dry_run
 def withdraw(context: Context, *, dry_run: bool, **fields: Any) -> None:
@@ -186,14 +188,28 @@ def withdraw(context: Context, *, dry_run: bool, **fields: Any) -> None:
 
 @command("changes")
 def changes(context: Context) -> None:
-    """List the reorganisations in the order in which they were recorded, withdrawn ones too."""
+    """List the changes of units in the order in which they were recorded, withdrawn ones too.
+
+    Each with its decree, effective day, officer and when it was recorded. A list that was loaded (ledger units load) has no id,
+    and may have no decree: that is told as none.
+    """
     with context.ledger() as ledger:
         answer = list_changes(ledger)
     if context.output.form == "json":
         context.output.document(answer)
         return
-    rows = [list(msgspec.to_builtins(row).values()) for row in answer.rows]
-    context.output.rows(f"reorganisations: {len(rows)}", ChangeRow.__struct_fields__, rows)
+    rows = [msgspec.to_builtins(row) for row in answer.rows]
+    if context.output.form == "table":
+        rows = [row | {"decree": row["decree"] or "none"} for row in rows]
+        rows = [
+            row | {"withdrawn_decree": row["withdrawn_decree"] or "none"}
+            if row["withdrawn_position"]
+            else row
+            for row in rows
+        ]
+    context.output.rows(
+        f"changes of units: {len(rows)}", ChangeRow.__struct_fields__, [list(row.values()) for row in rows]
+    )
 
 
 COMMANDS = (rename, move, merge, split, abolish, reorganise, withdraw, changes)
@@ -231,13 +247,16 @@ def _tell(output: Output, changed: UnitsChanged, totals: Preview | None) -> None
         output.document(answer)
         return
     columns = ("what", "code", "name", "level", "from", "to")
-    output.rows(
-        f"what changes about units from {answer.effective} on: {len(answer.units)}",
-        columns,
-        [list(msgspec.structs.astuple(one)) for one in answer.units],
-    )
-    if totals is not None and output.form == "table":
-        _tell_totals(output, totals)
+    rows = [list(msgspec.structs.astuple(one)) for one in answer.units]
+    if output.form == "csv":
+        # One table: of a total that would be another one too, with the days and the measure that it is of.
+        units = [[*row, None, None, None] for row in rows]
+        output.rows("", (*columns, "on", "until", "measure"), units + _lines_of(totals))
+        return
+    output.rows(f"what changes about units from {answer.effective} on: {len(rows)}", columns, rows)
+    if totals is not None:
+        for days in totals.days:
+            _tell_totals(output, days, totals.position)
     output.say(
         f"recorded as reorganisation {answer.reorganisation}, up to position {answer.position:,}"
         if recorded
@@ -245,22 +264,46 @@ def _tell(output: Output, changed: UnitsChanged, totals: Preview | None) -> None
     )
 
 
-def _tell_totals(output: Output, totals: Preview) -> None:
-    """Print every total that would be another one, where anything was ever counted."""
-    rows = []
-    for row in totals.rows:
-        before, after = row.before or {}, row.after or {}
-        if any(before.values()) or any(after.values()):
-            name = f"unallocated under {row.name}" if row.unallocated else row.name
-            counts = [counts.get(measure) for measure in _MEASURES for counts in (before, after)]
-            rows.append([row.code, name, row.level, *counts])
-    names = [f"{measure}_{when}" for measure in _MEASURES for when in ("before", "after")]
+def _tell_totals(output: Output, days: PreviewDays, position: int) -> None:
+    """Print every total that would be another one on some days, in the measures that would."""
+    measures = [measure for measure in MEASURES if any(_differs(row, measure) for row in days.rows)]
+    told = [row for row in days.rows if any(any(_counts(row, measure)) for measure in MEASURES)]
+    rows = [
+        [row.code, _name(row), row.level, *(count for measure in measures for count in _counts(row, measure))]
+        for row in told
+    ]
+    names = [f"{measure}_{when}" for measure in measures for when in ("before", "after")]
+    until = f" to {days.until}" if days.until else " on"
     output.rows(
-        f"totals that change, in the tree of {totals.on}, of everything up to position {totals.position:,}: {len(rows)}",
+        f"totals that change, in the tree from {days.on}{until}{', today' if days.today else ''}, of everything up to "
+        f"position {position:,}: {len(rows)}",
         ["code", "name", "level", *names],
         rows,
     )
 
 
-_MEASURES = ("collected", "approved", "activated")
-"""The headline; json has every measure."""
+def _lines_of(totals: Preview | None) -> list[list[Any]]:
+    """Return a line for each measure of each total that would be another one, as CSV has it."""
+    return [
+        ["total", row.code, _name(row), row.level, before, after, days.on, days.until, measure]
+        for days in (totals.days if totals else ())
+        for row in days.rows
+        for measure in MEASURES
+        if _differs(row, measure)
+        for before, after in [_counts(row, measure)]
+    ]
+
+
+def _counts(row: PreviewRow, measure: str) -> tuple[int | None, int | None]:
+    """Return a measure before and after; None where there is no such unit."""
+    return (row.before or {}).get(measure), (row.after or {}).get(measure)
+
+
+def _differs(row: PreviewRow, measure: str) -> bool:
+    """Whether a measure is another number; nothing of a unit that is not there is 0."""
+    before, after = _counts(row, measure)
+    return (before or 0) != (after or 0)
+
+
+def _name(row: PreviewRow) -> str:
+    return f"unallocated under {row.name}" if row.unallocated else row.name

@@ -20,16 +20,22 @@ def units() -> None:
 @click.option(
     "--valid-from", type=DAY, required=True, help="First day (Vietnam) on which the units are valid."
 )
-@click.option("--decree", metavar="TEXT", help="The legal basis, for example NQ 1686/NQ-UBTVQH15.")
+@click.option(
+    "--decree", metavar="TEXT", help="The legal basis, for example NQ 1686/NQ-UBTVQH15.  [default: none]"
+)
 def load(context: Context, file: str, valid_from: date, decree: str | None) -> None:
     """Open the units of FILE, a CSV code,name,level,parent_code; all of them or none.
 
     The same file again changes nothing. With the program come units_2024.csv,
     units_2025-01-01.csv and units_2025.csv: Thanh Hoá; give the bare name.
+
+    A decree is not asked for: the units that a ledger begins with were made by many, over many years. Every change after
+    that needs one. ledger units changes tells a list without as none.
     """
     with context.ledger(make=True) as ledger:
         loaded = ledger.load_units(file, valid_from=valid_from, decree=decree)
-    context.output.answer(f"units opened: {loaded.opened}; open already: {loaded.unchanged}", loaded)
+    said = f"units opened: {loaded.opened}; open already: {loaded.unchanged}; decree: {decree or 'none'}"
+    context.output.answer(said, loaded)
 
 
 @command("list")

@@ -242,10 +242,13 @@ def abolition_warnings(units: Iterable[Unit]) -> Iterator[str]:
         yield f"{which} abolished: what counts at {'itself' if len(ended) == 1 else 'themselves'} is unallocated from then on"
 
 
-def withdraw(tree: UnitTree, reorganisation: UUID, *, reason: str, actor: str) -> Plan:
+def withdraw(
+    tree: UnitTree, reorganisation: UUID, *, reason: str, actor: str, decree: str | None = None
+) -> Plan:
     """Take a reorganisation back, whole.
 
     Raises:
+        InputError: There is no reason, or a text is none.
         ReorganisationUnknownError: There is none with the id.
         AlreadyWithdrawnError: It was taken back before.
         UnitsRefusedError: Something recorded since needs it; says what.
@@ -256,7 +259,10 @@ def withdraw(tree: UnitTree, reorganisation: UUID, *, reason: str, actor: str) -
     if known.withdrawn_at is not None:
         raise AlreadyWithdrawnError(reorganisation, known.withdrawn_at)
     event = ReorganisationWithdrawn(
-        reorganisation=reorganisation, reason=_text("reason", reason), actor=actor
+        reorganisation=reorganisation,
+        reason=_text("reason", reason),
+        actor=actor,
+        decree=None if decree is None else _text("decree", decree),
     )
     _text("actor", actor)
     return Plan(reorganisation, known.effective, (event,), tree, fit(tree, [("", event)]))

@@ -80,6 +80,8 @@ class WithdrawReorganisation(msgspec.Struct, frozen=True, kw_only=True):
     reorganisation: UUID
     reason: str
     actor: str = "local"
+    decree: str | None = None
+    """The legal basis, where there is one."""
 
 
 AnyUnitsCommand = (
@@ -97,7 +99,9 @@ def decide_units(  # noqa: PLR0911 - one for each command
         FieldInvalidError: The command lacks something.
     """
     if isinstance(command, WithdrawReorganisation):
-        return changing.withdraw(tree, command.reorganisation, reason=command.reason, actor=command.actor)
+        return changing.withdraw(
+            tree, command.reorganisation, reason=command.reason, actor=command.actor, decree=command.decree
+        )
     basis = Basis(command.effective, command.decree, command.actor, new_id())
     basis.check()
     match command:

@@ -44,7 +44,7 @@ COMMANDS = {
     ("units", "split"): ("--unit", "--part", "--land", *BY_LAW),
     ("units", "abolish"): ("--unit", "--level", *BY_LAW),
     ("units", "reorganise"): ("--tree", "--map", *BY_LAW),
-    ("units", "withdraw"): ("ID", "--reason", "--actor", "--dry-run"),
+    ("units", "withdraw"): ("ID", "--reason", "--decree", "--actor", "--dry-run"),
     ("units", "changes"): (),
     ("denominators", "load"): ("--name", "--from", "--source", "--actor", "--dry-run"),
     ("denominators", "list"): ("--name", "--on", "--at"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import UNITS, answer, ledger
+from tests.acceptance.test_cli import HEADER, UNITS, answer, ledger
 from tests.conftest import temporary_home
 
 JANUARY = (
@@ -64,7 +64,10 @@ def test_a_reorganisation_is_shown_recorded_listed_and_taken_back(home):
         row["level"] for row in listed(home, "2025-01-01")
     )
 
-    [change] = answer(ledger("units", "changes", "--format", "json", home=home))["rows"]
+    loaded, change = answer(ledger("units", "changes", "--format", "json", home=home))["rows"]
+    assert (None, None, 1, UNITS) == (
+        *(loaded[name] for name in ("reorganisation", "decree", "position", "events")),
+    )
     told = ("reorganisation", "effective", "decree", "actor", "position", "events", "withdrawn_position")
     assert (
         recorded["reorganisation"],
@@ -75,21 +78,75 @@ def test_a_reorganisation_is_shown_recorded_listed_and_taken_back(home):
         40,
         None,
     ) == tuple(change[name] for name in told)
-    back = ("units", "withdraw", recorded["reorganisation"], "--reason", "a test")
+    back = ("units", "withdraw", recorded["reorganisation"], "--reason", "a test", "--decree", "NQ 9")
     withdrawn = ledger(*back, "--format", "csv", home=home)
     assert {"not merged": 9, "not moved": 14, "not renamed": 14, "not abolished": 3} == Counter(
         row["what"] for row in csv.DictReader(io.StringIO(withdrawn.stdout))
     )
     assert UNITS == len(listed(home, "2025-01-01"))
-    [line] = csv.DictReader(io.StringIO(ledger("units", "changes", "--format", "csv", home=home).stdout))
-    assert (str(UNITS + 41), "local", "a test") == (
+    _, line = csv.DictReader(io.StringIO(ledger("units", "changes", "--format", "csv", home=home).stdout))
+    assert (str(UNITS + 41), "local", "a test", "NQ 9") == (
         line["withdrawn_position"],
         line["withdrawn_by"],
         line["withdrawn_reason"],
+        line["withdrawn_decree"],
     )
+    assert line["withdrawn_recorded_at"] > line["recorded_at"]
+    table = ledger("units", "changes", home=home).stdout
+    assert "changes of units: 2" in table
+    assert 1 == table.count(" none ")
     again = ledger(*back, home=home)
     assert 1 == again.returncode
     assert "already_withdrawn" in again.stderr
+
+
+def test_a_dry_run_tells_of_totals_what_the_document_does(home):
+    """As a table each measure that is another number, as CSV a line for each of them, beside the units."""
+    reports = [
+        f"a,collected,03809000000{number},2,{unit},2024-12-02T09:00:00+07:00,th-1"
+        for number, unit in enumerate(("14758", "14758", "16378"))
+    ]
+    (home / "reports.csv").write_text("\n".join([HEADER, *reports, ""]), encoding="utf-8")
+    assert 0 == ledger("import", "reports.csv", home=home).returncode
+    shown = answer(ledger(*JANUARY, "--dry-run", "--format", "json", home=home))
+    lines = [
+        row
+        for row in csv.DictReader(
+            io.StringIO(ledger(*JANUARY, "--dry-run", "--format", "csv", home=home).stdout)
+        )
+        if row["what"] == "total"
+    ]
+    table = ledger(*JANUARY, "--dry-run", home=home).stdout
+
+    [days] = shown["totals"]["days"]
+    assert ("2025-01-01", None, True) == (days["on"], days["until"], days["today"])
+    expected = {
+        (
+            row["code"] or "",
+            row["level"] or "",
+            measure,
+            (row["before"] or {}).get(measure),
+            (row["after"] or {}).get(measure),
+        )
+        for row in days["rows"]
+        for measure in (row["before"] or row["after"])
+        if (row["before"] or {}).get(measure, 0) != (row["after"] or {}).get(measure, 0)
+    }
+    assert expected == {
+        (
+            row["code"],
+            row["level"],
+            row["measure"],
+            *(int(row[name]) if row[name] else None for name in ("from", "to")),
+        )
+        for row in lines
+    }
+    assert ("380", "district", "collected", 2, 3) in expected
+    assert ("380", "district", "awaiting_approval", 2, 3) in expected
+    assert {("2025-01-01", "")} == {(row["on"], row["until"]) for row in lines}
+    assert "in the tree from 2025-01-01 on, today, of everything up to position" in table
+    # What changes nowhere has no column.
+    assert (True, False) == ("awaiting" in table, "approved" in table)
 
 
 def test_single_changes(home):
@@ -121,7 +178,7 @@ def test_single_changes(home):
     assert 0 == done.returncode
     assert "nothing was recorded: --dry-run" in done.stdout
     assert 1 == done.stderr.count("warning: 27 units (district) are abolished")
-    assert 5 == len(answer(ledger("units", "changes", "--format", "json", home=home))["rows"])
+    assert 1 + 5 == len(answer(ledger("units", "changes", "--format", "json", home=home))["rows"])
 
 
 def test_what_is_wrong_stands_on_lines_of_its_own(home):
@@ -144,7 +201,7 @@ def test_what_is_wrong_stands_on_lines_of_its_own(home):
     assert document["faults"] == [fault.strip() for fault in faults]
     assert "map: no line says where the people of 14755 Phường Hàm Rồng went" in document["faults"]
     assert f"map: lines 9, 558: {code} goes to {code} 2 times" in document["faults"]
-    assert [] == answer(ledger("units", "changes", "--format", "json", home=home))["rows"]
+    assert 1 == len(answer(ledger("units", "changes", "--format", "json", home=home))["rows"])
     one = ledger("units", "merge", "--unit", "99999", "--into", "14758", *LAW, home=home)
     assert (1, 1) == (one.returncode, len(one.stderr.splitlines()))
 

@@ -68,15 +68,19 @@ def test_a_unit_is_told_by_its_code(client):
     } == client.get("/v1/units/14758").json()
 
 
-def test_changes_are_listed_in_the_order_of_recording(client, ledger):
+def test_changes_are_listed_in_the_order_of_recording(client, ledger, tmp_path):
     """Each with its basis and who recorded it when; one that was withdrawn is listed still."""
-    assert {"rows": []} == client.get("/v1/units/changes").json()
+    [loaded] = client.get("/v1/units/changes").json()["rows"]
+    assert (None, "2021-01-01", None, "local", 1, UNITS) == tuple(
+        loaded[name] for name in ("reorganisation", "effective", "decree", "actor", "position", "events")
+    )
     merging = MergeUnits(
         effective=date(2024, 11, 1), decree="NQ 1", actor="keeper", units=("14758",), into="14761"
     )
     changed = ledger.change_units(merging)
-    [row] = client.get("/v1/units/changes").json()["rows"]
+    first, row = client.get("/v1/units/changes").json()["rows"]
     recorded_at = ledger.read(after=UNITS)[0].recorded_at
+    assert loaded == first
 
     assert {
         "reorganisation": str(changed.plan.reorganisation),
@@ -87,22 +91,42 @@ def test_changes_are_listed_in_the_order_of_recording(client, ledger):
         "recorded_at": recorded_at.isoformat().replace("+00:00", "Z"),
         "events": 1,
         "withdrawn_position": None,
+        "withdrawn_recorded_at": None,
         "withdrawn_by": None,
         "withdrawn_reason": None,
+        "withdrawn_decree": None,
     } == row
     check_problem(client.get("/v1/units/14758?on=2024-11-01"), 422, "unit_not_valid")
     withdrawal = WithdrawReorganisation(
-        reorganisation=changed.plan.reorganisation, reason="another decree", actor="keeper"
+        reorganisation=changed.plan.reorganisation, reason="another decree", actor="keeper", decree="NQ 2"
     )
     ledger.change_units(withdrawal)
 
-    told = {"withdrawn_position": UNITS + 2, "withdrawn_by": "keeper", "withdrawn_reason": "another decree"}
-    assert [row | told] == client.get("/v1/units/changes").json()["rows"]
+    told = {
+        "withdrawn_position": UNITS + 2,
+        "withdrawn_recorded_at": ledger.read(after=UNITS + 1)[0]
+        .recorded_at.isoformat()
+        .replace("+00:00", "Z"),
+        "withdrawn_by": "keeper",
+        "withdrawn_reason": "another decree",
+        "withdrawn_decree": "NQ 2",
+    }
+    assert [loaded, row | told] == client.get("/v1/units/changes").json()["rows"]
+    # Another list is another change; one whose basis is the same and that comes right after would not be.
+    path = tmp_path / "more.csv"
+    path.write_text("code,name,level,parent_code\n99001,Xã Mới,commune,380\n", encoding="utf-8")
+    ledger.load_units(path, valid_from=date(2024, 11, 2), decree="NQ 3", actor="keeper")
+    assert ("NQ 3", "2024-11-02", UNITS + 3, 1) == tuple(
+        client.get("/v1/units/changes").json()["rows"][-1][name]
+        for name in ("decree", "effective", "position", "events")
+    )
     # Followers of the log are told, too.
     events = client.get(f"/v1/events?after={UNITS}").json()["events"]
-    assert [("unit.merged.v1", None), ("units.reorganisation_withdrawn.v1", None)] == [
-        (event["topic"], event["dossier_id"]) for event in events
-    ]
+    assert [
+        ("unit.merged.v1", None),
+        ("units.reorganisation_withdrawn.v1", None),
+        ("unit.opened.v1", None),
+    ] == [(event["topic"], event["dossier_id"]) for event in events]
     assert "NQ 1" == events[0]["data"]["decree"]
     assert 200 == client.get("/v1/units/14758?on=2024-11-01").status_code
 

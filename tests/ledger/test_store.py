@@ -581,6 +581,11 @@ FROZEN = [
         b'"reason":"erratum","actor":"op1"}',
     ),
     (
+        ReorganisationWithdrawn(reorganisation=THERE, reason="erratum", actor="op1", decree="NQ 1"),
+        b'{"type":"units.reorganisation_withdrawn.v1","reorganisation":"0192f000-0000-7000-8000-00000000000b",'
+        b'"reason":"erratum","actor":"op1","decree":"NQ 1"}',
+    ),
+    (
         ReportFrozen(
             name="2024-12-09-evening",
             definition=Definition(by=("unit",), to_day=date(2024, 12, 9), hierarchy="2024-12-09"),

@@ -239,7 +239,7 @@ def test_preview(ledger, totals):
         (row.code, row.unallocated): tuple(
             None if counts is None else counts["collected"] for counts in (row.before, row.after)
         )
-        for row in told.rows
+        for row in told.days[0].rows
     }
 
     # 14 communes change hands without a total of their own changing; 11 are absorbed.
@@ -250,12 +250,45 @@ def test_preview(ledger, totals):
         ("405", False): (5, None),
         ("15217", False): (1, None),
     } == {line: counts for line, counts in changed.items() if any(counts)}
-    assert 11 + 1 == sum(row.after is None for row in told.rows)
+    assert 11 + 1 == sum(row.after is None for row in told.days[0].rows)
     assert ledger.head().position == told.position
-    assert date(2025, 1, 1) == told.on
+    assert [(date(2025, 1, 1), None, True)] == [(days.on, days.until, days.today) for days in told.days]
     ledger.change_units(FIRST)
     assert changed["380", False][1] == sum(collected(totals, unit="380", hierarchy="2025-01-01").values())
-    assert [] == preview(totals, ledger.change_units(FIRST_RENAME, dry_run=True).plan).rows
+    assert [] == preview(totals, ledger.change_units(FIRST_RENAME, dry_run=True).plan).days
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_preview_of_a_change_long_past(ledger, totals):
+    """It tells each tree from its day on in which totals differ, that of today too; and so they are once it is recorded."""
+    command = MergeUnits(units=("15217",), into="15214", effective=date(2025, 1, 1), decree="công văn")
+    told = preview(totals, ledger.change_units(command, dry_run=True).plan)
+    changed = [
+        (
+            days.on,
+            days.until,
+            days.today,
+            {
+                (row.code, row.unallocated): tuple(
+                    None if counts is None else counts["collected"] for counts in (row.before, row.after)
+                )
+                for row in days.rows
+            },
+        )
+        for days in told.days
+    ]
+
+    # Thạch Đồng's one stood under its district; under the province once there were none, beside districts' own work and what
+    # a ward of July has; in July 15214 became a part of 15187.
+    one = ("15214", False), (0, 1)
+    assert [
+        (date(2025, 1, 1), date(2025, 2, 28), False, {("391", True): (1, None), one[0]: one[1]}),
+        (date(2025, 3, 1), date(2025, 6, 30), False, {("38", True): (10, 9), one[0]: one[1]}),
+        (date(2025, 7, 1), None, True, {("38", True): (5, 4), ("15187", False): (0, 1)}),
+    ] == changed
+    before = collected(totals, unit="38", hierarchy="now")
+    ledger.change_units(command)
+    assert before | {"15187": 1, None: before[None] - 1} == collected(totals, unit="38", hierarchy="now")
 
 
 FIRST_RENAME = RenameUnit(effective=date(2025, 2, 1), decree="NQ", unit="14755", name="Phường Khác")
