@@ -93,3 +93,40 @@ def test_tests_that_the_security_page_names_are_there():
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", page))
     assert len(named) > 20
     assert [] == [name for name in sorted(named) if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_statement_is_put_together_from_texts(path):
+    """Values are parameters: what psycopg is given is no text that something was put into.
+
+    Migrations put names of roles into theirs, which come from the settings alone and are quoted.
+    """
+    if path == ROOT / "ledger" / "migrations.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in {"execute", "executemany", "copy", "SQL"}:
+            assert not is_put_together(node.args[0]), f"{path}:{node.lineno}"
+
+
+def is_put_together(node):
+    """Whether a text is made of others: an f-string, a sum, a %, or a format of a text."""
+    match node:
+        case ast.JoinedStr() | ast.BinOp(op=ast.Add() | ast.Mod()):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="format" | "join" | "replace")):
+            return True
+    return False
+
+
+def test_what_is_installed_is_pinned_with_hashes():
+    """Every line of what pip installs has a version and a hash, which pip compares."""
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        text = path.read_text(encoding="utf-8").replace("\\\n", "")
+        pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+        assert len(pins) > 10
+        assert [] == [
+            pin for pin in pins if not re.match(r"[\w.\[\],-]+==\S+( ;[^-]*)?\s+--hash=sha256:", pin)
+        ]

@@ -22,6 +22,11 @@ from tests.conftest import NOW, check_ledger
 UNITS = 586
 
 
+def test_a_ledger_begins_without_any_key(ledger):
+    """There is no account that everybody knows."""
+    assert {} == dict(ledger.keys().by_id)
+
+
 def test_a_key_is_an_event_that_holds_its_hash_and_not_itself(ledger, operator):
     """Its secret is 256 bits, and nowhere in the log."""
     made = ledger.create_key([Role.RECORDER], unit="14758", name="Máy của phường", days=30, actor="op1")
