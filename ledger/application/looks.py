@@ -1,6 +1,7 @@
 """Who has looked at a dossier, and what of that is kept back for an investigation."""
 
 from datetime import date
+from itertools import islice
 from uuid import UUID
 
 from ledger.access import Principal, Right
@@ -9,7 +10,7 @@ from ledger.application.dossiers import TellsDossiers
 from ledger.checks import check_purpose_text
 from ledger.events import dossier_events
 from ledger.reads import EmbargoLifted, EmbargoPlaced, Looks, Purpose
-from ledger.reads.telling import decide_lift, decide_place, tell_looks
+from ledger.reads.telling import decide_lift, decide_place, embargo_on, tell_looks, tellable
 
 
 class TellsLooks(TellsDossiers):
@@ -44,19 +45,17 @@ class TellsLooks(TellsDossiers):
         entries = self._entries(dossier_id, by, Right.READS)
         self._record_look(dossier_id, entries, "reads", by, Right.READS, purpose)
         tree, today = self.tree(), self.today()
-        return tell_looks(
-            dossier_id,
-            self.reads.of(dossier_id),
-            # After them: a drop in between must be told of.
-            self.reads.drops(),
-            tree,
-            today,
-            everything=reaches_dossier(
-                by, Right.OPERATE, dossier_events(entries)[0], today, self.reach(tree)
-            ),
-            after=after,
-            limit=limit,
+        # An embargo that is laid from here on has a greater version, and hides nothing of what is told.
+        version, last = self.reads.last(dossier_id)
+        embargo = embargo_on(last, today)
+        hides = embargo is not None and not reaches_dossier(
+            by, Right.OPERATE, dossier_events(entries)[0], today, self.reach(tree)
         )
+        told = tellable(self.reads.until(dossier_id, version, after=after), hides=hides)
+        page = list(islice(told, None if limit is None else limit + 1))
+        # After them: a drop in between must be told of.
+        drops = self.reads.drops()
+        return tell_looks(dossier_id, page, drops, tree, embargo=None if hides else embargo, limit=limit)
 
     def place_embargo(self, dossier_id: UUID, *, until: date, text: str, by: Principal | None = None) -> None:
         """Keep back who looked at a dossier for an investigation, until a day has passed; say why.
@@ -97,5 +96,6 @@ class TellsLooks(TellsDossiers):
         check_purpose_text(text)
         self._entries(dossier_id, by, Right.OPERATE)
         self._check_purpose_text(text, dossier_id)
-        decide_lift(self.reads.of(dossier_id), dossier_id, self.today())
+        _, last = self.reads.last(dossier_id)
+        decide_lift(last, dossier_id, self.today())
         self.reads.append([dossier_id], [EmbargoLifted(who=by.name, kind=by.kind, text=text)])

@@ -16,13 +16,26 @@ from ledger import sql
 from ledger.access import Principal
 from ledger.database import Database
 from ledger.errors import ReadNotRecordedError, UnavailableError
-from ledger.reads.events import DROPS_STREAM, Looked, LooksDropped, ReadsEntry, ReadsEvent, What
+from ledger.reads.events import (
+    DROPS_STREAM,
+    EmbargoLifted,
+    EmbargoPlaced,
+    Looked,
+    LooksDropped,
+    ReadsEntry,
+    ReadsEvent,
+    What,
+)
 from ledger.reads.purposes import Purpose
 from ledger.store import LedgerDatastore, translated
 
 _QUERIES = sql.load("ledger.reads.sql", "reads.sql")
 LOCK_SECONDS_MAX = 3.0
 """How long a look waits for its turn. One takes milliseconds, and whoever asks for a history waits meanwhile."""
+
+PAGE_ENTRIES = 1_000
+"""So many entries of a dossier are read at once."""
+EMBARGO_TOPICS = [event.__struct_config__.tag for event in (EmbargoPlaced, EmbargoLifted)]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ReadsEvent).decode
@@ -119,15 +132,39 @@ class Reads:
         else:
             batch.recorded.set_result(None)
 
-    def of(self, dossier_id: UUID) -> list[ReadsEntry]:
-        """Return everything that the log has of a dossier, oldest first."""
+    def last(self, dossier_id: UUID) -> tuple[int, ReadsEntry | None]:
+        """Return the version of the last entry of a dossier, 0 where there is none, and its last about an embargo.
+
+        Both are of one moment: what is laid later has a greater version.
+        """
         with translated(), self._datastore.get_connection() as connection:
             cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
-            rows = cursor.execute(_QUERIES["of_dossier"], {"id": dossier_id}).fetchall()
-        return [
-            ReadsEntry(position, stream, version, _event(position, topic, state), at)
-            for position, stream, version, topic, state, at in rows
-        ]
+            parameters = {"id": dossier_id, "topics": EMBARGO_TOPICS}
+            [[version, *row]] = cursor.execute(_QUERIES["last"], parameters).fetchall()
+        return version, None if row[0] is None else _entry(row)
+
+    def until(self, dossier_id: UUID, version: int, *, after: int = 0) -> Iterator[ReadsEntry]:
+        """Yield the entries of a dossier up to a version, oldest first; some at a time are in memory.
+
+        Args:
+            after: Only those with a greater position.
+        """
+        seen = 0
+        while True:
+            parameters = {
+                "id": dossier_id,
+                "seen": seen,
+                "version": version,
+                "after": after,
+                "limit": PAGE_ENTRIES,
+            }
+            with translated(), self._datastore.get_connection() as connection:
+                cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
+                rows = cursor.execute(_QUERIES["page"], parameters).fetchall()
+            yield from map(_entry, rows)
+            if len(rows) < PAGE_ENTRIES:
+                return
+            seen = rows[-1][2]
 
     def drops(self) -> list[LooksDropped]:
         """Return what was ever dropped, oldest first."""
@@ -135,6 +172,11 @@ class Reads:
             cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
             rows = cursor.execute(_QUERIES["drops"], {"drops": DROPS_STREAM}).fetchall()
         return [_decode_drop(state) for (state,) in rows]
+
+
+def _entry(row: Sequence[Any]) -> ReadsEntry:
+    position, stream, version, topic, state, at = row
+    return ReadsEntry(position, stream, version, _event(position, topic, state), at)
 
 
 def _event(position: int, topic: str, state: bytes) -> ReadsEvent:

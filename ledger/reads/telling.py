@@ -4,7 +4,7 @@ While an embargo lasts, whoever may not lay one is told neither of looks for an 
 of embargoes. When it ends, by its day or because it was lifted, all of it comes to light.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -70,14 +70,14 @@ class Looks(msgspec.Struct, frozen=True):
     under an embargo then. null: nothing was ever dropped."""
 
 
-def embargo_on(entries: Sequence[ReadsEntry], day: date) -> date | None:
-    """Return the last day of the embargo that a dossier is under on a business day; None: it is under none."""
-    for entry in reversed(entries):
-        match entry.event:
-            case EmbargoPlaced(until=until):
-                return until if day <= until else None
-            case EmbargoLifted():
-                return None
+def embargo_on(last: ReadsEntry | None, day: date) -> date | None:
+    """Return the last day of the embargo that a dossier is under on a business day; None: it is under none.
+
+    Args:
+        last: The last entry about an embargo on it; None: there is none.
+    """
+    if last is not None and isinstance(last.event, EmbargoPlaced) and day <= last.event.until:
+        return last.event.until
     return None
 
 
@@ -87,10 +87,15 @@ def decide_place(until: date, day: date) -> None:
         raise FieldInvalidError("until", f"a day from today, {day}, to {EMBARGO_DAYS_MAX} days ahead")
 
 
-def decide_lift(entries: Sequence[ReadsEntry], dossier_id: UUID, day: date) -> None:
+def decide_lift(last: ReadsEntry | None, dossier_id: UUID, day: date) -> None:
     """Raise NoEmbargoError unless there is an embargo to be lifted."""
-    if embargo_on(entries, day) is None:
+    if embargo_on(last, day) is None:
         raise NoEmbargoError(dossier_id)
+
+
+def tellable(entries: Iterable[ReadsEntry], *, hides: bool) -> Iterator[ReadsEntry]:
+    """Yield what is told of entries: all of them, or where an embargo hides some from whoever asks, the others."""
+    return (entry for entry in entries if not (hides and _kept_back(entry.event)))
 
 
 def tell_looks(
@@ -98,30 +103,24 @@ def tell_looks(
     entries: Sequence[ReadsEntry],
     drops: Sequence[LooksDropped],
     tree: UnitTree,
-    day: date,
     *,
-    everything: bool,
-    after: int = 0,
+    embargo: date | None,
     limit: int | None = None,
 ) -> Looks:
-    """Return who has looked at a dossier, from all that its stream holds.
+    """Return who has looked at a dossier.
 
     Args:
+        entries: What is told, one more than *limit* where there are more.
         drops: All that were ever made.
-        day: The business day of the question.
-        everything: Also what an embargo keeps back.
-        after: Only what has a greater position.
+        embargo: The last day of that which lasts, for whoever may know of it.
         limit: At most so many lines.
     """
-    embargo = embargo_on(entries, day)
-    hides = embargo is not None and not everything
-    told = [entry for entry in entries if entry.position > after and not (hides and _kept_back(entry.event))]
-    page = told if limit is None else told[:limit]
+    page = entries[:limit]
     return Looks(
         dossier_id,
-        None if hides else embargo,
+        embargo,
         [_look(entry, tree) for entry in page],
-        page[-1].position if len(page) < len(told) else None,
+        page[-1].position if len(page) < len(entries) else None,
         max((drop.before for drop in drops), default=None),
     )
 

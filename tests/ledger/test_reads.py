@@ -493,6 +493,25 @@ class TestWhatIsTold:
             after = part.next if len(told) < 5 else None
         assert ["0", "1", "3", "4", "5"] == told
 
+    @pytest.mark.parametrize("entries", [1, 3, 4, 1000])
+    def test_is_read_some_at_a_time(self, ledger, dossier_id, monkeypatch, entries):
+        """However many: all of it once, in order, up to the moment of the question, and after a position."""
+        monkeypatch.setattr(log, "PAGE_ENTRIES", entries)
+        for number in range(6):
+            ledger.reads.record(
+                {dossier_id: None}, "state", by=AUDITOR, purpose=Purpose("audit", str(number))
+            )
+        version, last = ledger.reads.last(dossier_id)
+        ledger.place_embargo(dossier_id, until=LAST, text="x")
+
+        assert (6, None) == (version, last)
+        told = [entry.event.text for entry in ledger.reads.until(dossier_id, version)]
+        assert ["0", "1", "2", "3", "4", "5"] == told
+        assert [5, 6] == [entry.position for entry in ledger.reads.until(dossier_id, version, after=4)]
+        assert [] == list(ledger.reads.until(uuid4(), 0))
+        version, last = ledger.reads.last(dossier_id)
+        assert (7, LAST) == (version, last.event.until)
+
     def test_the_servers_ledger_is_nobody(self, database, identities, clock, dossier_id):
         """Where it is forgotten for whom it asks, it is told nothing without a purpose."""
         with (
