@@ -11,6 +11,8 @@ import httpx
 import psycopg
 import pytest
 from litestar import Litestar
+from litestar._openapi.plugin import OpenAPIPlugin
+from litestar.openapi.spec import OpenAPI
 from litestar.testing import TestClient
 
 from api.access import Authenticator
@@ -169,6 +171,24 @@ def client_of(app: Litestar) -> Iterator[TestClient]:
         client.headers.update(LOOKING)
         client.auth = app.state.get("asking")
         yield client
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_document() -> Iterator[None]:
+    """Let applications with the same routes share their document: to make it takes as long as a test."""
+    build, built = OpenAPIPlugin._build_openapi, {}
+
+    def build_once(plugin: OpenAPIPlugin) -> OpenAPI:
+        routes = frozenset(
+            (path, method) for path, route in plugin.included_routes.items() for method in route.methods
+        )
+        if routes not in built:
+            built[routes] = build(plugin)
+        return built[routes]
+
+    OpenAPIPlugin._build_openapi = build_once
+    yield
+    OpenAPIPlugin._build_openapi = build
 
 
 @pytest.fixture(autouse=True, scope="package")

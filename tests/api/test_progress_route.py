@@ -8,12 +8,15 @@ import pytest
 
 from ledger import DenominatorRow, TargetRow
 from projections import ProgressQuery, open_progress
+from tests.api import one_ledger
 from tests.api.conftest import UNITS, check_problem, citizen, report
 
+clock, conninfo, database, key_file, ledger = one_ledger.LEDGER
+client = one_ledger.client
 FROM, DEADLINE = date(2024, 12, 1), date(2024, 12, 20)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def position(client, ledger) -> int:
     """Of the last of two events that count for targets of two issuers; the ledger's today is 9 December 2024."""
     ledger.set_denominators(

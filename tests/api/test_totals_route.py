@@ -7,10 +7,14 @@ import pytest
 
 from ledger.checks import DAY_MAX, DAY_MIN
 from projections import TotalsQuery, open_totals
+from tests.api import one_ledger
 from tests.api.conftest import check_problem, citizen, report
 
+clock, conninfo, database, key_file, ledger = one_ledger.LEDGER
+client = one_ledger.client
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def position(client) -> int:
     """Of the last of some events that were recorded and counted."""
     answers = client.post(

@@ -9,10 +9,14 @@ import pytest
 
 from ledger.access import Grant, Principal, Role
 from projections import AgeingQuery, WorklistQuery, open_ageing, open_worklist
+from tests.api import one_ledger
 from tests.api.conftest import check_problem, citizen, report
 
+clock, conninfo, database, key_file, ledger = one_ledger.LEDGER
+client = one_ledger.client
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def position(client) -> int:
     """Of the last of some events that were recorded and counted; the ledger's today is 9 December 2024."""
     long_ago = "2024-11-25T10:00:00+07:00"
