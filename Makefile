@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO_FLAGS ?=
 KILLS ?= 30
+WORKERS ?= 2
 BENCH_FLAGS ?=
 STAGES ?= 100000,1000000,10000000
 
@@ -12,8 +13,8 @@ STAGES ?= 100000,1000000,10000000
 demo: $(VENV)/run.stamp ## installs, then runs ledger demo
 	$(BIN)/ledger demo $(DEMO_FLAGS)
 
-test: $(VENV)/test.stamp lint ## installs the test tools as well, then runs the whole suite
-	$(BIN)/python -m pytest
+test: $(VENV)/test.stamp lint ## installs the test tools as well, then runs the whole suite, in so many processes: make test WORKERS=4
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check ledger projections api tests benchmarks

@@ -70,6 +70,15 @@ MEMORY_BYTES = 4_000_000_000
 """So much must be free there: all tests together need a fraction of it."""
 
 
+LONG = ("test_benchmarks.py", "test_model.py", "test_any_request.py")
+"""Files that take long and would stand at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that several processes end at the same time."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _short_waits() -> Iterator[None]:
     """Let callers wait less long for a database that is away: it stays away until the test has asked."""

@@ -89,7 +89,9 @@ def test_parts_that_are_none_are_refused(client, dossier, query):
 
 
 @pytest.mark.parametrize(
-    "dossier_id", [uuid4(), UNITS_STREAM, "00000000-0000-0000-0000-000000000000"], ids=str
+    "dossier_id",
+    [uuid4(), UNITS_STREAM, "00000000-0000-0000-0000-000000000000"],
+    ids=["drawn", "of_the_units", "nil"],
 )
 @pytest.mark.parametrize("what", ["", "/history"])
 def test_an_unknown_dossier_is_not_found(client, dossier_id, what):

@@ -63,7 +63,7 @@ def test_units_are_not_called_by_a_number(ledger, form, column):
 @pytest.mark.parametrize(
     "read",
     [read_units, read_merge_rows, read_denominators, read_targets, parse_reasons, parse_purposes],
-    ids=str,
+    ids=lambda read: read.__name__,
 )
 def test_a_file_of_reports_given_as_another_one(read):
     """With its header or without, nothing of its lines is repeated."""
