@@ -62,6 +62,7 @@ LedgerError                     refused; nothing was recorded for it
 ├── TargetsRefusedError         targets_refused
 ├── ReportNameTakenError        report_name_taken
 ├── KeyConflictError            key_conflict
+│   └── KeyElsewhereError
 ├── NotRecordedError            not_recorded
 ├── NotFoundError               no such thing
 │   ├── CitizenUnknownError         unknown_citizen
@@ -512,6 +513,17 @@ class KeyConflictError(LedgerError):
         self.key = key
         self.version = version
         self.fields = fields
+
+
+class KeyElsewhereError(KeyConflictError):
+    """The key was used in this dossier by a report that whoever asks may not report; nothing of that one is told."""
+
+    def __init__(self, key: str) -> None:
+        LedgerError.__init__(
+            self,
+            f"the key {key} was used in this dossier by a report for which you may not report; send this one with a new key",
+        )
+        self.key = key
 
 
 class NotRecordedError(LedgerError):

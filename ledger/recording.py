@@ -12,7 +12,7 @@ import msgspec
 from ledger.access import Principal, Reach
 from ledger.access.reporting import check_report
 from ledger.business_time import business_day
-from ledger.commands import Allocate, AnyCommand, Lock
+from ledger.commands import Allocate, AnyCommand, Lock, Reassign
 from ledger.decisions import Placing, decide, differences, unit_at
 from ledger.dossier import Dossier, counting_at, dossier_of, evolve
 from ledger.errors import (
@@ -21,6 +21,7 @@ from ledger.errors import (
     NothingChangesError,
     NotPermittedError,
     NotSplitError,
+    ReadNotRecordedError,
     StateError,
     UnitError,
 )
@@ -49,7 +50,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 class Refusal(msgspec.Struct, frozen=True):
     """The report was refused; nothing was recorded for it."""
 
-    error: LedgerError
+    error: LedgerError | ReadNotRecordedError
+    """ReadNotRecordedError: why is not told, because it could not be recorded who would be; send the report again."""
 
     @property
     def code(self) -> str:
@@ -136,6 +138,8 @@ class Desk:
         self._policy = policy
         self._new_id = new_id
         self._reach = reach
+        self._refused = False
+        """Whether anything was ever refused."""
         self.files: dict[bytes, File] = {}
         for wish in wishes:
             file = self.files.get(wish.lookup)
@@ -211,6 +215,7 @@ class Desk:
                 return version
             event = decide(file.dossier, command, self._place(file, command, tree))
         except LedgerError as refusal:
+            self._refused = True
             return Refusal(refusal)
         file.dossier = evolve(file.dossier, event)
         file.added.append((wish.index, event))
@@ -285,6 +290,30 @@ class Desk:
         for file in self.files.values():
             yield from (outcome for outcome in file.outcomes.values() if isinstance(outcome, Refusal))
 
+    def telling(self, *, recorded: bool) -> Iterator[tuple[UUID, Dossier, Wish]]:
+        """Yield the wishes whose outcomes tell of a dossier what no event records, with its id and what it holds.
+
+        A refusal for what the dossier holds does, and so does whatever is said of a report that is not recorded
+        after all. A retry is told what was told before.
+
+        Args:
+            recorded: Whether the batch was.
+        """
+        if recorded and not self._refused:
+            return
+        for file in self.files.values():
+            # Of what the ledger does not have nothing can be told, nor recorded that it was.
+            if not file.stored.version and not (recorded and file.added):
+                continue
+            for wish in file.wishes:
+                outcome = file.outcomes[wish.index]
+                if isinstance(outcome, Refusal):
+                    tells = _tells(outcome.error, wish.command)
+                else:
+                    tells = not recorded and outcome > file.stored.version
+                if tells:
+                    yield file.stored.id, file.dossier, wish
+
     def unit_refused(self) -> bool:
         """Whether a wish failed on the tree of units, which may be older than the ledger's."""
         return any(isinstance(refusal.error, _ON_THE_TREE) for refusal in self.refusals())
@@ -311,6 +340,14 @@ class Desk:
 
 _ON_THE_TREE = (UnitError, NotSplitError, NothingChangesError, NotPermittedError)
 """Refusals that another tree may mend; an allocation's, where nothing changes."""
+
+
+def _tells(error: Exception, command: AnyCommand) -> bool:
+    """Whether a refusal tells something of the dossier."""
+    # A reassignment's unit is looked up on the day of the entry.
+    return isinstance(error, StateError | KeyConflictError) or (
+        isinstance(error, UnitError) and isinstance(command, Reassign)
+    )
 
 
 def _order(pair: tuple[int, *tuple[object, ...]]) -> int:

@@ -5,6 +5,7 @@ whether a dossier was ever seen there.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
@@ -16,7 +17,7 @@ from ledger.business_time import business_day
 from ledger.commands import Allocate, AnyCommand, Reassign, StepCommand
 from ledger.decisions import unit_at
 from ledger.dossier import Dossier, standing_steps
-from ledger.errors import NotPermittedError, NotYourselfError
+from ledger.errors import KeyElsewhereError, NotPermittedError, NotYourselfError, UnitError
 from ledger.events import Allocated, AnyDossierEvent, Correction
 from ledger.units import heirs_of
 
@@ -41,6 +42,7 @@ def check_report(by: Principal, command: AnyCommand, dossier: Dossier, reach: Re
 
     Raises:
         AccessError: They may not, or name somebody else as the one who did it.
+        KeyElsewhereError: They may, but its key is that of a report which they may not make.
         UnitError: The unit is no code, or was not valid on the day.
     """
     if by.actor and command.actor != by.actor:
@@ -53,16 +55,33 @@ def check_report(by: Principal, command: AnyCommand, dossier: Dossier, reach: Re
     if version is not None and _recorded_within(by, right, dossier, version, reach):
         return
     day = business_day(command.occurred_at)
+    if isinstance(command, Reassign):
+        # Before the new unit is looked up on the day of the entry: whether it was valid then would tell that day.
+        entry = _spots_of_entry(dossier, command.corrects)
+        if entry and not _all_within(by, right, entry, day, reach):
+            raise NotPermittedError(_sentence(by, right, command, reach, day))
     spots = _spots_of(command, dossier, reach, day)
     if not _all_within(by, right, spots, day, reach):
         unknown = not spots and not isinstance(command, StepCommand)
         if not unknown or not reaches_dossier(by, right, dossier.entries, day, reach):
             raise NotPermittedError(_sentence(by, right, command, reach, day))
     if version is not None:
-        raise NotPermittedError(
-            f"the key {command.key} was used in this dossier by a report for which you may not report; "
-            "send this one with a new key"
-        )
+        raise KeyElsewhereError(command.key)
+
+
+def part_reporting(by: Principal, command: AnyCommand, dossier: Dossier, reach: Reach) -> UUID | None:
+    """Return the unit over which somebody holds the right to a report that they may make; None: the whole ledger."""
+    right, day = RIGHT_TO_REPORT[command.TYPE], business_day(command.occurred_at)
+    parts = by.parts(right)
+    if None in parts:
+        return None
+    spots: list[Spot] = []
+    with suppress(UnitError):
+        # A retry may name a unit that there is no more.
+        spots = _spots_of(command, dossier, reach, day)
+    aboves = (reach.above(spot.unit_id, day, spot.allocated_id) for spot in spots)
+    found = (by.part(right, above) for above in aboves if by.may(right, above))
+    return next(found, min(filter(None, parts)))
 
 
 def reaches_dossier(

@@ -2,21 +2,33 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from ledger.access import Principal
-from ledger.access.reporting import reports_anything
+from ledger.access.reporting import part_reporting, reports_anything
 from ledger.application.base import LedgerBase
 from ledger.checks import check
 from ledger.commands import AnyCommand
-from ledger.errors import ContentionError, KeyFileInvalidError, LedgerError, NotRecordedError
+from ledger.errors import (
+    ContentionError,
+    KeyFileInvalidError,
+    LedgerError,
+    NotRecordedError,
+    ReadNotRecordedError,
+)
+from ledger.reads import LOCAL_WORK, REPORTING, Looked
 from ledger.recording import Desk, Receipt, Refusal, Wish
 from ledger.store import ATTEMPTS_MAX, KEY_RETIRED, UNITS_CHANGED, sqlstate_of, translated
+from ledger.units import UnitTree
 
 
 class RecordsReports(LedgerBase):
-    """Reports, decided together and recorded in one commit."""
+    """Reports, decided together and recorded in one commit.
+
+    What is told of a dossier without being recorded as its event is a look: it is in the second log before it is told.
+    """
 
     def record(self, command: AnyCommand, *, by: Principal | None = None) -> Receipt:
         """Record one report and return its receipt once it is durable.
@@ -55,13 +67,18 @@ class RecordsReports(LedgerBase):
             by: Who reports: one principal for all, or for each report its own; the ledger's own if absent. What they
                 may not report is refused: ``not_permitted``.
 
+        Of a dossier that the ledger has, a refusal for what it holds is answered once the second log says who is told,
+        in one commit for the batch and one event for each dossier and principal; so is every answer to a batch of which
+        nothing is recorded. If that cannot be recorded, those alone are refused with ReadNotRecordedError.
+
         Raises:
             UnavailableError: Not known whether anything was recorded; repeat all of it.
         """
         now = self._now()
         outcomes: dict[int, Receipt | Refusal] = {}
         wishes = []
-        reporters = _reporters(self.principal if by is None else by, len(commands))
+        asked = self.principal if by is None else by
+        reporters = _reporters(asked, len(commands))
         for index, command in enumerate(commands):
             try:
                 check(command, now=now, reasons=self.policy.reasons)
@@ -71,7 +88,10 @@ class RecordsReports(LedgerBase):
                 lookup = self._identities.lookup(command.citizen)
                 wishes.append(Wish(index, command, lookup, reporters[index]))
         with translated():
-            self._record(wishes, outcomes, now, atomic=atomic, dry_run=dry_run or spoilt)
+            desk, tree, recorded = self._record(
+                wishes, outcomes, now, atomic=atomic, dry_run=dry_run or spoilt
+            )
+        self._record_looks(desk, tree, asked, outcomes, recorded=recorded)
         if atomic and (spoilt or any(isinstance(outcome, Refusal) for outcome in outcomes.values())):
             _refuse_rest(outcomes)
         return [outcomes[index] for index in range(len(commands))]
@@ -84,7 +104,8 @@ class RecordsReports(LedgerBase):
         *,
         atomic: bool,
         dry_run: bool,
-    ) -> None:
+    ) -> tuple[Desk, UnitTree, bool]:
+        """Return by which desk and tree all was decided, and whether the batch was recorded."""
         desk = Desk(wishes, self._identities, self.policy, self._new_id, self.reach)
         # Nothing compares the tree of a dry run with the log's, as append does.
         tree = self.tree() if dry_run else self._tree
@@ -97,7 +118,7 @@ class RecordsReports(LedgerBase):
             batch = desk.batch(tree)
             if batch is None or dry_run or (atomic and (outcomes or any(desk.refusals()))):
                 outcomes.update(desk.outcomes(0, now))
-                return
+                return desk, tree, False
             try:
                 first, recorded_at = self.recorder.append(batch)
             except IntegrityError as error:
@@ -119,10 +140,38 @@ class RecordsReports(LedgerBase):
                 desk.decide(desk.files.values(), tree)
             else:
                 outcomes.update(desk.outcomes(first, recorded_at))
-                return
+                return desk, tree, True
         raise ContentionError(
             f"others kept writing the same dossiers or units first, {ATTEMPTS_MAX} times; nothing was recorded"
         )
+
+    def _record_looks(
+        self,
+        desk: Desk,
+        tree: UnitTree,
+        asked: Principal | Sequence[Principal],
+        outcomes: dict[int, Receipt | Refusal],
+        *,
+        recorded: bool,
+    ) -> None:
+        """Record who is about to be told of which dossiers by their outcomes; where that fails, they are told nothing."""
+        looks: dict[tuple[UUID, str, str], Looked] = {}
+        told: list[int] = []
+        for dossier_id, dossier, wish in desk.telling(recorded=recorded):
+            by = asked if isinstance(asked, Principal) else asked[wish.index]
+            told.append(wish.index)
+            if (dossier_id, by.kind, by.name) not in looks:
+                looks[dossier_id, by.kind, by.name] = Looked(
+                    what="refusal",
+                    who=by.name,
+                    kind=by.kind,
+                    unit_id=part_reporting(by, wish.command, dossier, self.reach(tree)),
+                    purpose=(LOCAL_WORK if by.kind == "local" else REPORTING).code,
+                )
+        try:
+            self.reads.append([dossier_id for dossier_id, _, _ in looks], list(looks.values()))
+        except ReadNotRecordedError as error:
+            outcomes.update((index, Refusal(error)) for index in told)
 
 
 def _reporters(by: Principal | Sequence[Principal], reports: int) -> Sequence[Principal | None]:

@@ -17,7 +17,13 @@ import msgspec
 from ledger.access import LOCAL, Principal
 from ledger.application import Ledger
 from ledger.commands import COMMANDS, FIELDS, AnyCommand
-from ledger.errors import BatchTooLargeError, InputError, NotPermittedError, StateError
+from ledger.errors import (
+    BatchTooLargeError,
+    InputError,
+    NotPermittedError,
+    ReadNotRecordedError,
+    StateError,
+)
 from ledger.importing.report_files import read_lines
 from ledger.importing.spool import Buckets
 from ledger.recording import Receipt, Refusal
@@ -194,6 +200,9 @@ class _Recording:
                     duplicates += 1
                 case Receipt():
                     positions.append(outcome.position)
+                case Refusal(error=ReadNotRecordedError() as error):
+                    # Why a line is refused may not be told: the file has to come again.
+                    raise error
                 case Refusal(error=StateError() | NotPermittedError()):
                     self._waiting.append((report, outcome))
                 case Refusal():

@@ -6,6 +6,7 @@ from ledger.reads.log import Reads
 from ledger.reads.purposes import (
     DEFAULT_PURPOSES,
     LOCAL_WORK,
+    REPORTING,
     WORK,
     ListedPurpose,
     Purpose,
@@ -17,6 +18,7 @@ from ledger.reads.telling import Look, Looks
 __all__ = [
     "DEFAULT_PURPOSES",
     "LOCAL_WORK",
+    "REPORTING",
     "WORK",
     "DropDone",
     "DropPlan",

@@ -11,9 +11,9 @@ import msgspec
 
 from ledger.facts import Fact
 
-What = Literal["history", "state", "lookup", "number", "worklist", "reads"]
+What = Literal["history", "state", "lookup", "number", "worklist", "reads", "refusal"]
 """What was told: the audit trail; where the levels stand; which dossier is a citizen's; the personal number; that it
-waits, on a page of a worklist; who had looked."""
+waits, on a page of a worklist; who had looked; why a report was refused, or whether one that was only tried would be."""
 
 
 class Looked(Fact, frozen=True, gc=False, kw_only=True, tag="dossier.read.v1"):

@@ -31,6 +31,8 @@ WORK = Purpose("work")
 """Of whoever does the work that a worklist lists."""
 LOCAL_WORK = Purpose("local")
 """Of whoever holds the database and the key file anyhow, and gives no other."""
+REPORTING = Purpose("reporting")
+"""Of whoever reports, and is told of a dossier why a report of it is refused. The ledger itself says so, nobody else."""
 _NEEDED = (WORK.code, LOCAL_WORK.code, INVESTIGATION)
 
 
@@ -56,15 +58,16 @@ class Purposes(msgspec.Struct, frozen=True):
 
         Raises:
             PurposeNeededError: They gave none, and are not at the ledger's own machine.
-            PurposeUnknownError: It is none of the list, or is that of the ledger's own machine.
+            PurposeUnknownError: It is none of the list, or is that of reports, or of the ledger's own machine.
             InputError: The text cannot be one.
         """
         if purpose is None:
             if by.kind != "local":
                 raise PurposeNeededError
             purpose = LOCAL_WORK
-        if purpose.code not in self.by_code or (purpose.code == LOCAL_WORK.code and by.kind != "local"):
-            raise PurposeUnknownError(self.by_code)
+        known = self.by_code.keys() - {REPORTING.code}
+        if purpose.code not in known or (purpose.code == LOCAL_WORK.code and by.kind != "local"):
+            raise PurposeUnknownError(code for code in self.by_code if code in known)
         if purpose.text:
             check_purpose_text(purpose.text)
         return purpose

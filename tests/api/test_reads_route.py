@@ -6,12 +6,14 @@ from typing import ClassVar
 from urllib.parse import quote
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from ledger.reads import DEFAULT_PURPOSES
 from tests.api.conftest import CITIZEN, LOOKING, check_problem, citizen, report
 from tests.conftest import age_looks, check_reads
 
+NDJSON = {"Content-Type": "application/x-ndjson"}
 WHY = {"Purpose": "complaint", "Purpose-Text": quote("Đơn số 12/2024, 100 %")}
 ASKING = {
     "history": ("GET", "/v1/dossiers/{}/history"),
@@ -231,3 +233,29 @@ def test_the_purposes_are_listed(client):
     assert [(each.code, each.vi, each.en) for each in DEFAULT_PURPOSES] == [
         (row["code"], row["vi"], row["en"]) for row in rows
     ]
+
+
+def test_a_refused_report_tells_too_and_leaves_a_look(client, ledger, dossier):
+    """One by one, in an array, and in a file that is only tried."""
+    wish = report("x")
+    check_problem(client.post("/v1/events", json=wish), 409, "already_collected")
+    assert ["already_collected"] == [item["code"] for item in client.post("/v1/events", json=[wish]).json()]
+    tried = client.post("/v1/events/import?dry_run=true", content=msgspec.json.encode(wish), headers=NDJSON)
+    assert 1 == tried.json()["refused"]
+    assert [(dossier, "refusal", "reporting")] * 3 == [
+        (str(stream), event.what, event.purpose) for stream, _, event, _ in check_reads(ledger.database)
+    ]
+    rows = client.get(f"/v1/dossiers/{dossier}/reads", headers=WHY).json()["rows"]
+    assert ["refusal"] * 3 + ["reads"] == [row["what"] for row in rows]
+
+
+def test_a_refusal_that_cannot_be_recorded_is_not_told(client, operator, dossier):
+    """Of an array, that item alone: what was recorded beside it keeps its receipt."""
+    operator.execute(AWAY[0])
+    problem = check_problem(client.post("/v1/events", json=report("x")), 503, "read_not_recorded")
+    assert "collected" not in problem["detail"]
+    answers = client.post("/v1/events", json=[report("x"), report(citizen=citizen(2))]).json()
+    assert (503, "read_not_recorded") == (answers[0]["status"], answers[0]["code"])
+    assert answers[1]["position"]
+    tried = client.post("/v1/events/import", content=msgspec.json.encode(report("x")), headers=NDJSON)
+    check_problem(tried, 503, "read_not_recorded")

@@ -35,6 +35,7 @@ def test_the_packages_list():
         "audit",
         "work",
         "local",
+        "reporting",
     ] == [purpose.code for purpose in DEFAULT_PURPOSES]
     assert "Công dân yêu cầu" == DEFAULT_PURPOSES.by_code["citizen_request"].vi
 
@@ -92,6 +93,7 @@ def test_the_package_ships_it():
         (Purpose("curiosity"), PurposeUnknownError),
         (Purpose(""), PurposeUnknownError),
         (Purpose("local"), PurposeUnknownError),
+        (Purpose("reporting"), PurposeUnknownError),
         (Purpose("audit", "x" * 201), FieldInvalidError),
         (Purpose("audit", "về 038090001234"), PersonalNumberError),
         (Purpose("audit", "về ０３８０９０００１２３４"), PersonalNumberError),
