@@ -89,6 +89,10 @@ def turns_of(role: Role | None, rights: frozenset[Right]) -> int:
     return REFUSED if rights else LET_IN
 
 
+# It is not the strategies that do: a pool that opens a connection meanwhile, in a thread of its own, draws how long it may live.
+@pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning"
+)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_no_request_meets_what_the_document_does_not_tell(client, headers, mode):
     """Of every route and role: good ones, and such as break one rule; none is answered with 5xx or an undocumented status.
