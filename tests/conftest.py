@@ -395,6 +395,7 @@ def age_looks(database: Database, years: int, through: int | None = None) -> Non
             connection.execute(
                 "UPDATE events SET leaf = %s WHERE notification_id = %s", [leaf_v1(*row), row[0]]
             )
+        connection.execute("UPDATE head SET recorded_at = (SELECT max(recorded_at) FROM events)")
 
 
 LAWFUL = {

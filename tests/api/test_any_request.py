@@ -31,10 +31,10 @@ from tests.conftest import Clock, Server, check_ledger
 from tests.tokens import Issuer, bearer
 
 EXAMPLES = 30 * int(os.environ.get("MODEL_EXAMPLES", "1"))
-LET_IN, REFUSED = 10, 30
-"""Of these requests the operator sends each one, the recorder every second; others every tenth, and every thirtieth where
-they are refused at the door, whatever comes after it. All send the first."""
-OFTEN = {Role.OPERATOR: 1, Role.RECORDER: 2}
+EACH, LET_IN, REFUSED = 1, 6, 15
+"""Of these requests operator and recorder send each one; others every sixth, and every fifteenth where they are refused at
+the door, whatever comes after it. All send the first."""
+OFTEN = frozenset((Role.OPERATOR, Role.RECORDER))
 PLACES = ("*", "380")
 """A role is held over the whole ledger and over a district in turns: then the service decides behind the door."""
 ASKING: tuple[Role | None, ...] = (*Role, None)
@@ -85,7 +85,7 @@ def headers(client: TestClient) -> Callable[[Role | None, int], dict[str, str]]:
 def turns_of(role: Role | None, rights: frozenset[Right]) -> int:
     """Return which of a route's requests somebody sends: of so many, one."""
     if role is not None and not RIGHTS[role].isdisjoint(rights):
-        return OFTEN.get(role, LET_IN)
+        return EACH if role in OFTEN else LET_IN
     return REFUSED if rights else LET_IN
 
 

@@ -115,8 +115,10 @@ class TestADrop:
     def test_can_be_made_again(self, ledger, looked):
         """Records of drops stay for ever, however old; each position names the drop that took it."""
         drop(ledger)
+        ledger.dossier(looked[1])
         age_looks(ledger.database, 8)
-        assert 1 == drop(ledger)
+        assert DropPlan(BEFORE, 9, 2, 0) == ledger.plan_drop(BEFORE)
+        assert 2 == drop(ledger)
         told = check_reads(ledger.database, length=2)
         assert [DROPS_STREAM] * 2 == [stream for stream, _, _, _ in told]
 
@@ -237,6 +239,7 @@ class TestWhatIsRefused:
 
     def test_looks_that_the_databases_clock_finds_too_young(self, ledger, clock):
         """Where the clock of whoever drops is ahead of it."""
+        age_looks(ledger.database, 4)
         clock.now = clock.now.replace(year=2060)
         planned = ledger.plan_drop(date(2055, 1, 1))
         assert 7 == planned.looks
