@@ -128,7 +128,10 @@ class WorklistController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE_MAX, description="Rows of a page.")] = 100,
         cursor: Annotated[
             str | None,
-            QueryParameter(max_length=400, description="The next of the page before, to the same question."),
+            QueryParameter(
+                max_length=400,
+                description="The next of the page before, which you were told in answer to the same question today or yesterday.",
+            ),
         ] = None,
         after: After = None,
         form: Form = "json",

@@ -91,6 +91,21 @@ def test_pages(client, position):
     assert [True, True, True, False, False] == [row["overdue"] for row in whole]
 
 
+def test_a_cursor_that_somebody_has_changed_is_one_clear_error(client, position):
+    """Whatever letter of it."""
+    cursor = client.get("/v1/worklist", params={"limit": "2"}).json()["next"]
+    assert 200 == client.get("/v1/worklist", params={"limit": "2", "cursor": cursor}).status_code
+    for place in range(len(cursor)):
+        other = "A" if cursor[place] != "A" else "B"
+        changed = cursor[:place] + other + cursor[place + 1 :]
+        response = client.get("/v1/worklist", params={"limit": "2", "cursor": changed})
+        if changed[:-1] == cursor[:-1]:
+            # The last letter has bits that stand for nothing.
+            assert response.status_code in (200, 400)
+            continue
+        assert "cursor: it is none that" in check_problem(response, 400, "invalid_field")["detail"]
+
+
 def test_it_tells_of_nobody(client, position):
     """Ids of dossiers, and no number, name or key."""
     [row, *_] = client.get("/v1/worklist?team=t7").json()["rows"]
