@@ -72,7 +72,6 @@ class Door:
 
         Raises:
             TokenError: It is not known who.
-            NotPermittedError: They hold none of the rights of the route, over any part.
             UnavailableError: Neither the ledger nor the issuer says who.
         """
         # What Litestar answers by itself, OPTIONS say, declares nothing: it is for whoever has a token.
@@ -80,7 +79,7 @@ class Door:
         if rights is not None and not rights:
             return
         scope: Any = request.scope
-        scope[PRINCIPAL] = await self.look(request, rights)
+        scope[PRINCIPAL] = await self.look(request)
 
     def known(self, scope: Any) -> Principal | None:
         """Return who asks, if that is remembered; never blocks."""
@@ -89,16 +88,21 @@ class Door:
         except TokenError:
             return None
 
-    async def look(self, request: BodyRequest, rights: frozenset[Right] | None = None) -> Principal:
+    async def look(self, request: BodyRequest) -> Principal:
         """Return who asks, as it is known at this moment; with the errors of ``admit``."""
         authorization = authorization_in(request.scope["headers"])
         principal = self._authenticator.known(authorization)
         if principal is None:
             loop = asyncio.get_running_loop()
             principal = await loop.run_in_executor(_threads, self._authenticator.authenticate, authorization)
-        if rights:
-            check_right(principal, *rights)
         return principal
+
+
+def refuse_without_right(request: BodyRequest) -> None:
+    """Raise NotPermittedError where whoever was admitted holds none of the rights of the route, over any part."""
+    rights = request.route_handler.opt.get(RIGHTS)
+    if rights:
+        check_right(asker(request), *rights)
 
 
 def declared(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler, frozenset[Right]]]:

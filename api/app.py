@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
 
 from api.access import Authenticator
-from api.admission import PRINCIPAL, PUBLIC, Door, declared, provide_principal
+from api.admission import PRINCIPAL, PUBLIC, Door, declared, provide_principal, refuse_without_right
 from api.bodies import BodyRequest, refuse_body
 from api.cues import CueController
 from api.documentation import DESCRIPTION, TITLE, describe
@@ -151,7 +151,13 @@ def create_app(
             PRINCIPAL: Provide(provide_principal, sync_to_thread=False),
         },
         before_request=_asking(
-            checks, door, limiting(buckets, edge.rate, client_of), refuse_body, refuse_parameters
+            checks,
+            door,
+            # Before the right is asked for: whoever is refused is a caller like any other.
+            limiting(buckets, edge.rate, client_of),
+            refuse_without_right,
+            refuse_body,
+            refuse_parameters,
         ),
         # A route that takes a body says how large; the others take none.
         request_max_body_size=0,

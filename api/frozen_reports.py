@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _MEANINGS = {
     400: "A parameter is malformed.",
-    404: "No report was frozen under this name.",
+    404: "No report was frozen under this name, or none that you may see.",
     409: "Computed again, the report is not what was frozen; it is shown to nobody.",
     422: "The unit of the report is none of its day any more, by what was recorded since.",
     503: "It cannot answer now; try again after the seconds of Retry-After.",
@@ -58,6 +58,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     recorded_at: datetime
     """When that was recorded, UTC."""
     actor: str
+    """Who froze it; empty where small counts of it are masked."""
     definition: ReportDefinition
 
 

@@ -1,16 +1,22 @@
 """Is it alive, can it answer, and what is here."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from msgspec.structs import replace
 
 from api.admission import PUBLIC
 from api.problems import MEANINGS, MEDIA_TYPE, Problem, problem_of, problems, respond
 from ledger import Ledger
 from projections import ProjectionStatus, ProjectionStoppedError, status
+from projections.errors import PositionLostError
+
+_KIND = re.compile(r"position [0-9]+(: [A-Za-z_][A-Za-z0-9_]*(?=: |$))?")
+"""What the error of a poison event begins with."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -29,7 +35,7 @@ class Unready(Problem, frozen=True):
     position: int | None = None
     """The last event of the log."""
     projections: list[ProjectionStatus] = msgspec.field(default_factory=list)
-    """Those that have stopped say why."""
+    """Those that have stopped say at which position, and by what kind of error."""
 
 
 @get(
@@ -77,10 +83,18 @@ def _readiness(
     if not stopped:
         return Response(Readiness(True, position, projections))
     problem = problem_of(
-        ProjectionStoppedError(f"{', '.join(stopped)} stopped; projections say where and why")
+        ProjectionStoppedError(f"{', '.join(stopped)} stopped; projections say where, the server's log why")
     )
     told = msgspec.structs.asdict(problem)
-    return respond(Unready(**told, position=position, projections=projections), request)
+    return respond(Unready(**told, position=position, projections=[*map(_outlined, projections)]), request)
+
+
+def _outlined(projection: ProjectionStatus) -> ProjectionStatus:
+    """Return a status without the words of an error: everybody may ask, and PostgreSQL quotes values."""
+    if projection.error is None or projection.error == str(PositionLostError(projection.name)):
+        return projection
+    kind = _KIND.match(projection.error)
+    return replace(projection, error=kind[0] if kind else "it stopped")
 
 
 @get(

@@ -1,8 +1,6 @@
 """Totals over HTTP; the same answer as the command line's."""
 
 import asyncio
-import csv
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -13,6 +11,7 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from api import spreadsheets
 from api.admission import needs
 from api.parameters import a_position
 from api.problems import problems
@@ -67,11 +66,7 @@ def flat(answer: TotalsAnswer, bys: Sequence[By]) -> tuple[list[str], list[list[
 def as_csv(answer: TotalsAnswer, bys: Sequence[By]) -> bytes:
     """Return an answer as CSV (RFC 4180, UTF-8), as the command line writes it too."""
     columns, rows, _ = flat(answer, bys)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return spreadsheets.as_csv(columns, rows)
 
 
 def masked_header(masked: bool) -> dict[str, str]:

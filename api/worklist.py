@@ -3,8 +3,6 @@
 Apart from the totals: these tell which dossiers, those only how many.
 """
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -18,6 +16,7 @@ from litestar.params import QueryParameter
 from api.admission import needs
 from api.problems import problems
 from api.purposes import PurposeText, WorkCode, read_work
+from api.spreadsheets import as_csv
 from api.totals import After, Level, UnitCode, masked_header, read_aside
 from ledger.access import Principal, Right
 from projections import (
@@ -74,13 +73,9 @@ def _respond(
     if form == "json":
         return Response(answer)
     columns, rows = rows_of(answer)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
     told = {"X-Ledger-Position": str(answer.position)} | ({"X-Ledger-Next": next_} if next_ else {})
     told |= masked_header(masked)
-    return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=told)
+    return Response(as_csv(columns, rows), media_type="text/csv; charset=utf-8", headers=told)
 
 
 class WorklistController(Controller):

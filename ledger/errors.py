@@ -554,12 +554,15 @@ class DossierUnknownError(NotFoundError):
 
 
 class ReportUnknownError(NotFoundError):
-    """No report was frozen under this name."""
+    """No report was frozen under this name, or none that whoever asks may see."""
 
     code = "unknown_report"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"no report {shown(name)} was frozen; ledger report list names those that were")
+        super().__init__(
+            f"no report {shown(name)} was frozen, or none that you may see; ledger report list, or GET /v1/reports, names those "
+            "that you may"
+        )
         self.name = name
 
 

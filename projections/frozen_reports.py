@@ -28,6 +28,7 @@ from projections.totals import (
     TotalsAnswer,
     TotalsQuery,
     check_days,
+    check_told_to_the_public,
     masked_totals,
     read_hierarchy,
 )
@@ -119,17 +120,18 @@ def reissue_report(
         by: Who asks; the ledger's own principal if absent.
 
     Raises:
-        NotPermittedError: They may not see totals of the report's unit.
-        ReportUnknownError: No report has the name.
+        NotPermittedError: They may see no totals at all; or they are of the public, and the report tells by whom it was done.
+        ReportUnknownError: No report has the name, or none whose unit's totals they may see.
         ReportDiffersError: Its bytes are not those that were frozen: somebody changed the read model, or this program
             computes another thing. Nobody should be shown it.
         ReportFormatUnknownError: It was frozen by a later version of the program.
         UnavailableError: The read model cannot answer, or has not reached the report's position.
     """
     reader = ledger.asking(by, Right.TOTALS)
-    frozen = ledger.frozen_report(name)
+    frozen, is_public = ledger.report_for(name, reader)
     report = frozen.report
-    is_public = ledger.check_report_asked(reader, Right.TOTALS, report)
+    if is_public:
+        check_told_to_the_public(report.definition.by)
     if report.format != FORMAT:
         raise ReportFormatUnknownError(name, report.format, FORMAT)
     answer = totals.count(question_of(report), wait_seconds=wait_seconds)

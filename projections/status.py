@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from threading import BoundedSemaphore
 from typing import Any, LiteralString
 
 import msgspec
@@ -17,6 +18,9 @@ from projections.errors import NotCaughtUpError, PositionLostError
 _QUERIES = sql.load("projections.sql", "tracking.sql")
 _WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
 """How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
+WAITERS_MAX = 24
+"""Of a process. Each holds a thread that could answer somebody else; a server has 32 of them for all its read models."""
+_waiters = BoundedSemaphore(WAITERS_MAX)
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True):
@@ -87,19 +91,33 @@ def position_of(ledger: Ledger, name: str) -> int:
 def wait_for(ledger: Ledger, name: str, after: int, wait_seconds: float) -> None:
     """Return as soon as a projection has counted the event at a position.
 
+    Nobody waits for a position that the ledger does not have, nor where many wait already.
+
     Raises:
-        NotCaughtUpError: It has not within *wait_seconds*.
+        NotCaughtUpError: It has not within *wait_seconds*, or it is not waited for.
         UnavailableError: The database cannot be reached, or the projection has lost its position.
     """
-    deadline = time.monotonic() + wait_seconds
+    if position_of(ledger, name) >= after:
+        return
+    head = ledger.head().position
+    if after > head:
+        raise NotCaughtUpError(f"the ledger ends at position {head}: no receipt has told a later one yet")
+    if not _waiters.acquire(blocking=False):
+        raise NotCaughtUpError(
+            f"{name} has not counted position {after} yet, and many wait for it already; ask again in a second"
+        )
+    try:
+        _wait(ledger, name, after, time.monotonic() + wait_seconds)
+    finally:
+        _waiters.release()
+
+
+def _wait(ledger: Ledger, name: str, after: int, deadline: float) -> None:
     step = _WAIT_STEP_SECONDS_MIN
     while (position := position_of(ledger, name)) < after:
         if time.monotonic() >= deadline:
-            head = ledger.head().position
             raise NotCaughtUpError(
                 f"{name} has counted up to position {position}, not yet {after}; ask again in a second"
-                if after <= head
-                else f"the ledger ends at position {head}: no receipt has told a later one yet"
             )
         time.sleep(step)
         step = min(1.5 * step, _WAIT_STEP_SECONDS_MAX)

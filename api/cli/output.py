@@ -1,6 +1,5 @@
 """Answers people can read and programs can parse; messages and progress go to standard error."""
 
-import csv
 import io
 import os
 import sys
@@ -14,6 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from api.spreadsheets import as_csv
 
 Form = Literal["table", "json", "csv"]
 NOT_A_TERMINAL_WIDTH = 200
@@ -90,11 +91,7 @@ class Output(msgspec.Struct, frozen=True):
         where even that does not fit, it is wider than the terminal.
         """
         if self.form == "csv":
-            text = io.StringIO()
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
-            _write(text.getvalue().encode(errors="replace"))
+            _write(as_csv(columns, rows))
             return
         if not rows and total is None:
             # Columns of nothing are not worth a screen.

@@ -5,6 +5,8 @@ from contextlib import suppress
 from datetime import date
 from operator import itemgetter
 
+from msgspec.structs import replace
+
 from ledger.access import Principal, Right
 from ledger.access.asking import is_masked
 from ledger.application.log import TellsTheLog
@@ -21,6 +23,8 @@ class KeepsFrozenReports(TellsTheLog):
     def reports_for(self, by: Principal | None) -> list[FrozenReport]:
         """Return the frozen reports about units whose totals somebody, or the ledger's own principal, may see.
 
+        Whoever sees masked counts alone is not told who froze them: that is left empty.
+
         Raises:
             NotPermittedError: They may see no totals at all.
         """
@@ -28,9 +32,22 @@ class KeepsFrozenReports(TellsTheLog):
         found = []
         for frozen in self.frozen_reports():
             with suppress(NotPermittedError):
-                self.check_report_asked(reader, Right.TOTALS, frozen.report)
-                found.append(frozen)
+                is_public = self.check_report_asked(reader, Right.TOTALS, frozen.report)
+                report = replace(frozen.report, actor="") if is_public else frozen.report
+                found.append(replace(frozen, report=report))
         return found
+
+    def report_for(self, name: str, by: Principal) -> tuple[FrozenReport, bool]:
+        """Return the report of a name, and whether small counts of it are masked for somebody.
+
+        Raises:
+            ReportUnknownError: None has the name, or none whose unit's totals they may see: they are not told which of the two.
+        """
+        frozen = self.frozen_report(name)
+        try:
+            return frozen, self.check_report_asked(by, Right.TOTALS, frozen.report)
+        except NotPermittedError:
+            raise ReportUnknownError(name) from None
 
     def frozen_reports(self) -> list[FrozenReport]:
         """Return every report that was frozen, in that order."""

@@ -31,9 +31,8 @@ def report_changes(
         by: Who asks; the ledger's own principal if absent.
 
     Raises:
-        NotPermittedError: They may not see totals of the report's unit; or they are of the public, to whom no single event
-            is told.
-        ReportUnknownError: No report has the name.
+        NotPermittedError: They may see no totals at all; or they are of the public, to whom no single event is told.
+        ReportUnknownError: No report has the name, or none whose unit's totals they may see.
         FieldInvalidError: The position is before the report's, or the ledger does not have it yet.
         ReportDiffersError: Its bytes are not those that were frozen.
         CountsDifferError: The counts, then and now, and what was recorded between do not add up.
@@ -41,7 +40,7 @@ def report_changes(
         UnavailableError: The read model cannot answer, or has not reached the position.
     """
     reader = ledger.asking(by, Right.TOTALS)
-    if ledger.check_report_asked(reader, Right.TOTALS, ledger.frozen_report(name).report):
+    if ledger.report_for(name, reader)[1]:
         raise NotPermittedError(
             "what has become of a report names single events: it is not told to the public"
         )

@@ -9,6 +9,7 @@ from projections.totals.questions import (
     By,
     TotalsQuery,
     check_days,
+    check_told_to_the_public,
     read_bys,
     read_hierarchy,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "TotalsAnswer",
     "TotalsQuery",
     "check_days",
+    "check_told_to_the_public",
     "masked_totals",
     "open_totals",
     "parted",

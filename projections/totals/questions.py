@@ -1,12 +1,13 @@
 """A question about totals, and what is wrong with one."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 
 import msgspec
 
 from ledger.checks import check_day
-from ledger.errors import FieldInvalidError
+from ledger.errors import FieldInvalidError, NotPermittedError
 from ledger.masking import shown
 from projections.hierarchies import FIRST_DAY, LAST_DAY, Attribution
 
@@ -31,6 +32,8 @@ By = Literal[
 the account; days, weeks (ISO 8601) and months of ``occurred_at``; and details of the events."""
 BY_UNITS = ("unit", "province", "district", "commune")
 BY_DAYS = ("day", "week", "month")
+BY_PEOPLE = ("actor", "team")
+"""By whom it was done: codes of staff, which are not told to the public."""
 BYS: tuple[By, ...] = get_args(By)
 BYS_MAX = 2
 
@@ -127,3 +130,11 @@ def check(query: TotalsQuery) -> None:
         raise FieldInvalidError("by", f"name one or two different ones of {', '.join(BYS)}")
     if len(set(bys) & set(BY_UNITS)) > 1 or len(set(bys) & set(BY_DAYS)) > 1:
         raise FieldInvalidError("by", f"{' and '.join(bys)} are of one kind; name one of them")
+
+
+def check_told_to_the_public(bys: Sequence[str]) -> None:
+    """Raise NotPermittedError where rows are asked for that tell by whom it was done."""
+    if not set(BY_PEOPLE).isdisjoint(bys):
+        raise NotPermittedError(
+            f"totals by {' or '.join(BY_PEOPLE)} tell codes of staff: they are not told to the public"
+        )

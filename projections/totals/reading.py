@@ -1,7 +1,7 @@
 """Totals, read in the tree of units and at the position that are asked for."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -24,7 +24,14 @@ from projections.recent import Recent
 from projections.status import ask, position_of, wait_for
 from projections.totals.answers import TotalsAnswer, answer_of, beside, masked_totals
 from projections.totals.days import period_before
-from projections.totals.questions import BY_UNITS, TotalsQuery, check, check_days
+from projections.totals.questions import (
+    BY_UNITS,
+    By,
+    TotalsQuery,
+    check,
+    check_days,
+    check_told_to_the_public,
+)
 from projections.totals.statements import COARSE, DAYLESS, coarse_parameters, statement_of
 from projections.unit_totals import NAME
 
@@ -65,7 +72,8 @@ class Totals:
             by: Who asks; the ledger's own principal if absent.
 
         Raises:
-            NotPermittedError: They may not see totals of the unit; or they are of the public, and ask what was known once.
+            NotPermittedError: They may not see totals of the unit; or they are of the public, and ask what was known once,
+                or by whom it was done.
             FieldInvalidError: The last day is before the first, two rows are the same, the ledger does not have
                 the position yet, or does not know a day.
             UnitError: The unit is no code, or was not valid on the day.
@@ -108,6 +116,7 @@ class Totals:
         day: date,
         *,
         cut: bool = False,
+        bys: Sequence[By] = (),
         right: Right = Right.TOTALS,
     ) -> int:
         """Return below which number counts of a unit are masked for somebody; 0: none is.
@@ -116,9 +125,11 @@ class Totals:
             scope: None: the whole ledger.
             day: Of the tree in which the unit stands.
             cut: Whether it is asked what was known at a position.
+            bys: What the rows are to be.
 
         Raises:
-            NotPermittedError: They do not hold the right over it; or they are of the public, and ask what was known once.
+            NotPermittedError: They do not hold the right over it; or they are of the public, and ask what was known once,
+                or by whom it was done.
         """
         self._ledger.check_asked(reader, right, scope, day, tree)
         above = frozenset() if scope is None else self._ledger.reach(tree).above(scope.id, day)
@@ -128,6 +139,7 @@ class Totals:
             raise NotPermittedError(
                 "what was known at a position or a time is not told to the public: from two of them a single report could be had"
             )
+        check_told_to_the_public(bys)
         return self._ledger.policy.small_counts
 
     def today(self) -> date:
@@ -202,7 +214,7 @@ class Totals:
         least = 0
         if reader is not None:
             scope = None if query.unit is None else tree.resolve(query.unit, day)
-            least = self.check_asked(reader, tree, scope, day, cut=cut is not None)
+            least = self.check_asked(reader, tree, scope, day, cut=cut is not None, bys=query.bys)
         answer = self._read_compared(query, tree, day, cut)
         return masked_totals(answer, least) if least else answer
 

@@ -106,6 +106,8 @@ def questions(dossier_id: UUID, citizen: str, reports: Sequence[dict[str, Any]])
         ("totals", totals, {"by": "level,day"}, True),
         ("totals", totals, {"format": "csv"}, True),
         ("totals", totals, {"position": "590"}, False),
+        ("totals", totals, {"by": "unit,actor"}, False),
+        ("totals", totals, {"by": "team"}, False),
         ("overdue", totals, {}, True),
         ("progress", totals, {}, True),
         ("progress", totals, {"position": "590"}, False),
@@ -131,9 +133,9 @@ def questions(dossier_id: UUID, citizen: str, reports: Sequence[dict[str, Any]])
     ):
         found += [Question(f"GET {path}", "GET", path, totals, ANYWHERE, {})]
     for name, units in (("own", own), ("whole", whole)):
-        found.append(Question(f"GET report {name}", "GET", f"/v1/reports/{name}", totals, units, {}))
-        path = f"/v1/reports/{name}/changes"
-        found.append(Question(f"GET changes {name}", "GET", path, totals, units, {}, public=False))
+        path = f"/v1/reports/{name}"
+        shown = Question(f"GET report {name}", "GET", path, totals, units, {}, refuses=_report_refused)
+        found += [shown, shown._replace(name=f"GET changes {name}", path=f"{path}/changes", public=False)]
     reads, operate = frozenset((Right.READS,)), frozenset((Right.OPERATE,))
     for path, right in (("", history), ("/history", history), ("/reads", reads)):
         address = f"/v1/dossiers/{dossier_id}{path}"
@@ -162,7 +164,9 @@ def questions(dossier_id: UUID, citizen: str, reports: Sequence[dict[str, Any]])
         sent = {name: value for name, value in report.items() if name != "units"}
         right, units = frozenset((RIGHT_TO_REPORT[report["type"]],)), frozenset(report["units"])
         name = f"POST {report['type']} {report['key']}"
-        posted = Question(name, "POST", "/v1/events", right, units, {"json": sent}, frozenset((201,)))
+        posted = Question(
+            name, "POST", "/v1/events", right, units, {"json": sent}, frozenset((201,)), refuses=_post_refused
+        )
         found.append(posted)
         many = posted._replace(
             name=f"{name} in an array", ask={"json": [sent]}, good=frozenset((200,)), refuses=_item_refused
@@ -179,8 +183,24 @@ def questions(dossier_id: UUID, citizen: str, reports: Sequence[dict[str, Any]])
     return found
 
 
+def _report_refused(answer: Response) -> bool:
+    """Whoever may see some totals is told the same of a report of others' and of one that there is not."""
+    return answer.status_code == 403 or (answer.status_code, answer.json().get("code")) == (
+        404,
+        "unknown_report",
+    )
+
+
+REFUSALS = {"not_permitted", "key_conflict"}
+"""Of a report: also where somebody might make it, but for its key, which is that of one that they may not."""
+
+
+def _post_refused(answer: Response) -> bool:
+    return answer.status_code in (403, 409) and answer.json()["code"] in REFUSALS
+
+
 def _item_refused(answer: Response) -> bool:
-    return answer.status_code == 403 or answer.json()[0].get("code") == "not_permitted"
+    return answer.status_code == 403 or answer.json()[0].get("code") in REFUSALS
 
 
 def _line_refused(answer: Response) -> bool:
@@ -188,4 +208,4 @@ def _line_refused(answer: Response) -> bool:
         return True
     told = answer.json()
     assert 1 == told["recorded"] + told["duplicates"] + told["refused"]
-    return [line["error"] for line in told["refused_lines"]] == ["not_permitted"]
+    return [line["error"] in REFUSALS for line in told["refused_lines"]] == [True]

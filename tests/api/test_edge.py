@@ -210,6 +210,16 @@ def test_who_asks_too_often_is_told_when_to_come_back(app_of):
     assert CITIZEN not in str(problem)
 
 
+def test_who_may_not_ask_is_limited_like_anybody(app_of):
+    """A refusal costs what an answer does; it is not to be had for nothing."""
+    app = app_of(edge=EdgeSettings(rate=Rate(0.5, 3)))
+    with client_of(app) as client:
+        auth = bearer(app.state.asking._issuer.token("viewer:*"))
+        assert [403, 403, 403, 429, 429] == [
+            client.get("/v1/events", headers=auth).status_code for _ in range(5)
+        ]
+
+
 def test_who_finds_no_route_too_often_is_told_when_to_come_back(app_of):
     """By its address, unless it is known who asks; whoever asks for what there is, is answered as ever."""
     app = app_of(edge=EdgeSettings(rate=Rate(0.5, 3)))
@@ -277,7 +287,8 @@ def test_the_plain_log_tells_of_refusals_and_of_nobody(app_of, caplog):
     assert {
         "answered with 401 (it is not known who asks)": (1, 5),
         "answered with 403 (not permitted)": (1, 3),
-        "answered with 429 (too many requests)": (1, 2),
+        # It is one caller, whose refusals have taken tokens too.
+        "answered with 429 (too many requests)": (1, 5),
     } == {kind: (numbers[0], sum(numbers)) for kind, numbers in told.items()}
 
 

@@ -7,6 +7,7 @@ import pytest
 from ledger.frozen_events import REPORTS_STREAM
 from projections import TotalsQuery, freeze_report, open_totals, reissue_report
 from tests.api.conftest import UNITS, check_problem, citizen, report
+from tests.tokens import bearer
 
 
 @pytest.fixture
@@ -54,6 +55,17 @@ def test_the_list(client, ledger, frozen):
 
 def test_a_name_that_was_not_frozen(client, frozen):
     check_problem(client.get("/v1/reports/2024-12-09-morning"), 404, "unknown_report")
+
+
+@pytest.mark.parametrize("address", ["/v1/reports/{}", "/v1/reports/{}/changes"])
+def test_which_names_there_are_is_told_to_nobody_outside(client, frozen, address):
+    """Whoever may not see its unit is told of a report what is told of none."""
+    outside = bearer(client.auth._issuer.token("viewer:16093"))
+    told = [
+        check_problem(client.get(address.format(name), headers=outside), 404, "unknown_report")["detail"]
+        for name in ("2024-12-09-evening", "2024-12-09-morning")
+    ]
+    assert told[0].replace("evening", "morning") == told[1]
 
 
 def test_counts_that_somebody_changed(client, frozen, operator, caplog):

@@ -2,9 +2,10 @@
 
 from uuid import uuid4
 
+import pytest
 from eventsourcing.persistence import StoredEvent
 
-from projections import NAMES
+from projections import NAMES, status
 from tests.api.conftest import UNITS, check_problem, citizen, report, wait_until
 
 
@@ -46,12 +47,26 @@ def test_ready_tells_the_head_and_the_projections(client):
     assert [{"name": name, **caught_up} for name in NAMES] == response.json()["projections"]
 
 
-def test_one_projection_that_has_stopped_is_not_ready(client, operator):
+def test_one_projection_that_has_stopped_is_not_ready(client, ledger, operator):
     """However well the others are; the answer tells which."""
-    operator.execute("UPDATE projections SET error = 'position 7: a fault' WHERE name = 'worklist'")
+    fault = "position 7: UniqueViolation: Key (code)=(038090001234) exists"
+    operator.execute("UPDATE projections SET error = %s WHERE name = 'worklist'", [fault])
     answer = check_problem(client.get("/health/ready"), 503, "projection_stopped")
     assert "worklist stopped" in answer["detail"]
-    assert [None, "position 7: a fault"] == [projection["error"] for projection in answer["projections"]]
+    # Everybody may ask: where and of what kind, and not what PostgreSQL quotes.
+    assert [None, "position 7: UniqueViolation"] == [one["error"] for one in answer["projections"]]
+    assert "038090001234" not in str(answer)
+    # Whoever runs it is told all of it.
+    assert [None, fault] == [one.error for one in status(ledger)]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [("position 7: a fault", "position 7"), ("038090001234", "it stopped"), ("position 7", "position 7")],
+)
+def test_words_of_an_error_are_nobodys_to_read(client, operator, error, told):
+    operator.execute("UPDATE projections SET error = %s WHERE name = 'worklist'", [error])
+    assert told == client.get("/health/ready").json()["projections"][1]["error"]
 
 
 def test_a_poison_event_is_told_with_its_position(client, ledger):

@@ -121,13 +121,13 @@ def test_sums_are_those_of_the_events(client, position):
     assert (3, 1, 0) == (sums["collected"], sums["approved"], sums["activated"])
 
 
-def test_a_position_that_is_not_there_yet_is_waited_for_in_vain(client, position):
-    """After 2 seconds the answer is to ask again."""
+def test_a_position_that_is_not_there_yet_is_not_waited_for(client, position):
+    """However many ask for one, they hold up nobody."""
     began = time.monotonic()
-    problem = check_problem(client.get(f"/v1/totals?after={2**63 - 1}"), 503, "not_caught_up")
-
+    for _ in range(3):
+        problem = check_problem(client.get(f"/v1/totals?after={2**63 - 1}"), 503, "not_caught_up")
     assert str(position) in problem["detail"]
-    assert 2 <= time.monotonic() - began < 4
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,29 @@ def test_what_names_dossiers_or_officers_is_not_for_the_public(counted, ledger):
     assert [[], []] == [cue.positions for cue in found]
 
 
+@pytest.mark.parametrize("by", ["actor", "team", ("unit", "actor"), ("team", "day")])
+@pytest.mark.parametrize("least", [0, 5])
+def test_by_whom_it_was_done_is_not_told_to_the_public(counted, ledger, by, least):
+    """Not even where no count is masked: these are codes of staff. Nor is a frozen report of it, nor who froze one."""
+    with Ledger(
+        ledger.database, ledger._identities, now=ledger.now, policy=Policy(small_counts=least)
+    ) as other:
+        other.tree()
+        totals = Totals(other)
+        query = TotalsQuery(unit="380", by=by)
+        freeze_report(other, totals, "r", query, actor="cb07")
+        catch_up(other.database)
+        for ask in (
+            lambda: totals.read(query, by=PUBLIC),
+            lambda: reissue_report(other, totals, "r", by=PUBLIC),
+        ):
+            with pytest.raises(NotPermittedError, match="codes of staff"):
+                ask()
+        assert totals.read(query, by=VIEWER).rows
+        assert reissue_report(other, totals, "r", by=VIEWER).answer.rows
+        assert ["", "cb07"] == [other.reports_for(by)[0].report.actor for by in (PUBLIC, VIEWER)]
+
+
 def test_every_measure_of_totals_is_masked(counted):
     """A measure that is added one day is one of these."""
     query = TotalsQuery(by="commune")
