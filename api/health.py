@@ -86,10 +86,10 @@ def _readiness(
         ProjectionStoppedError(f"{', '.join(stopped)} stopped; projections say where, the server's log why")
     )
     told = msgspec.structs.asdict(problem)
-    return respond(Unready(**told, position=position, projections=[*map(_outlined, projections)]), request)
+    return respond(Unready(**told, position=position, projections=[*map(outlined, projections)]), request)
 
 
-def _outlined(projection: ProjectionStatus) -> ProjectionStatus:
+def outlined(projection: ProjectionStatus) -> ProjectionStatus:
     """Return a status without the words of an error: everybody may ask, and PostgreSQL quotes values."""
     if projection.error is None or projection.error == str(PositionLostError(projection.name)):
         return projection
