@@ -17,9 +17,19 @@ import psycopg
 import pytest
 
 from api import feed as feeds
-from api.feed import AWAY, ENDING, HEARTBEAT, SHRUNK, EventUnreadableError, Feed, PositionAheadError, told
+from api.feed import (
+    AWAY,
+    ENDING,
+    HEARTBEAT,
+    REFUSED,
+    SHRUNK,
+    EventUnreadableError,
+    Feed,
+    PositionAheadError,
+    told,
+)
 from ledger import Ledger, UnavailableError
-from ledger.access import LOCAL, Principal
+from ledger.access import LOCAL, Grant, Principal, Role
 from ledger.events import Recorded
 from ledger.reports import read_report
 from ledger.unit_events import UNITS_STREAM
@@ -244,6 +254,28 @@ def test_an_event_that_nobody_knows_stops_followers_before_it(client, ledger, op
         told = await collect_stream(await feed.follow(0))
         assert UNITS == sent_events(told)[-1]["position"]
         assert told.endswith(f": {AWAY}\n\n")
+
+    run(ledger, scenario)
+
+
+def test_the_right_is_asked_again_before_each_piece(ledger):
+    """A stream lasts for days: what comes after the right has ended is told to nobody, and the stream ends."""
+    who = [LOCAL]
+
+    async def look() -> Principal:
+        return who[0]
+
+    async def scenario(feed: CountingFeed) -> None:
+        stream = await feed.follow(UNITS - 1, look)
+        assert UNITS == sent_events(await collect_some(stream, sent_events))[-1]["position"]
+        who[0] = Principal("p", "machine", (Grant(Role.FOLLOWER), Grant(Role.VIEWER)))
+        await asyncio.to_thread(record, ledger, 0)
+        assert UNITS + 1 == sent_events(await collect_some(stream, sent_events))[-1]["position"]
+        who[0] = Principal("p", "machine", (Grant(Role.VIEWER),))
+        await asyncio.to_thread(record, ledger, 1)
+        told = await collect_stream(stream)
+        assert [] == sent_events(told)
+        assert told.endswith(f": {REFUSED}\n\n")
 
     run(ledger, scenario)
 
