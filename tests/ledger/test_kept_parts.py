@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import DenominatorRow, Ledger, TargetRow
 from ledger.access import Grant, Principal, Role
@@ -188,3 +189,18 @@ def test_a_key_over_everything_is_nobodys_to_make_or_revoke_who_operates_a_part(
     ):
         with pytest.raises(NotPermittedError):
             act()
+
+
+def test_a_report_is_frozen_by_who_keeps_its_unit_and_asked_before_it_is_computed(ledger):
+    """Also by a program that has computed it itself."""
+    part = holder(ledger, Role.KEEPER, OWN)
+    query = TotalsQuery(unit=OWN, position=ledger.head().position)
+    catch_up(ledger.database)
+    report = freeze_report(ledger, Totals(ledger), "mine", query, by=part).frozen.report
+    others = replace(report, name="others", definition=replace(report.definition, unit=OTHER))
+    with pytest.raises(NotPermittedError):
+        ledger.record_frozen(others, by=part)
+    # The read model has not come so far.
+    query = TotalsQuery(unit=OTHER, position=ledger.head().position)
+    with pytest.raises(NotPermittedError):
+        freeze_report(ledger, Totals(ledger), "others", query, wait_seconds=0.1, by=part)
