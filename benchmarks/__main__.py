@@ -131,7 +131,8 @@ TABLE = [
         "The API, one worker, 64 connections",
         [
             Line("http.idle", "POST to a handler that only reads the body, same server", "answers/s"),
-            Line("http.post", "POST /v1/events, one report each", "answers/s"),
+            Line("http.post", "POST /v1/events, one report each, by a recorder of the province", "answers/s"),
+            Line("http.post.commune", "by a recorder of the one commune", "answers/s"),
             Line("http.open", "the same, where nobody is asked who they are", "answers/s"),
             ratio("http.open", "http.idle", "of the handler that only reads the body", at_least(0.5)),
             ratio("http.post", "http.open", "with tokens, of that without", at_least(0.8)),

@@ -1,5 +1,6 @@
 -- What wrk sends: each request is a report about a citizen of its own. The arguments are the path, the first
 -- citizen's last eleven digits, and the token of whoever reports; none if absent. One thread only: a second one would send the same citizens.
+-- They are of a day on which the unit that has the code is the one that has it now: a recorder's right is over that.
 
 local path, citizen
 
@@ -15,7 +16,7 @@ function request()
    citizen = (citizen + 1) % 100000000000
    local body = string.format(
       '{"key":"co-%011d","type":"collected","citizen":"9%011d","level":2,"unit":"14758",' ..
-      '"occurred_at":"2024-12-09T21:15:00+07:00","actor":"th-14758-04","place":"culture_house",' ..
+      '"occurred_at":"2025-12-09T21:15:00+07:00","actor":"th-14758-04","place":"culture_house",' ..
       '"partner":"youth_union","residence_unit":"14758"}', citizen, citizen)
    return wrk.format("POST", path, nil, body)
 end
