@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import tempfile
 from collections import Counter, defaultdict
@@ -72,6 +73,12 @@ MEMORY_BYTES = 4_000_000_000
 
 LONG = ("test_benchmarks.py", "test_model.py", "test_any_request.py")
 """Files that take long and would stand at the end."""
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start hear Ctrl-C: a shell that runs the suite in the background lets all of it ignore that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
