@@ -48,8 +48,8 @@ def test_so_many_wait_and_no_more(ledger, monkeypatch):
         wait_for(ledger, NAME, first, 20)
         catch_up(ledger.database)
         assert [None, None] == [one.result() for one in waiting]
-    wait_for(ledger, NAME, position, 20)
     assert {0} == {one.lag_events for one in status(ledger)}
+    assert not refused(ledger, ledger.record(collect(citizen=citizen(3))).position)
 
 
 def refused(ledger, position: int) -> bool:
