@@ -58,7 +58,7 @@ class Readers:
         chance, asked = Random(seed), 0
         with httpx.Client(base_url=self.url, timeout=10, auth=SERVED) as client:
             while not self._stopped.is_set():
-                known = list(self.receipts.first.items())
+                known = list(self.receipts.first.copy().items())  # Others add to it meanwhile.
                 if known:
                     (citizen, _), receipt = chance.choice(known)
                     what = chance.choice(self.WAYS)

@@ -1,5 +1,6 @@
 """What the ledger says of keys and units, never older than a second: so soon a revocation reaches every process."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -15,6 +16,8 @@ from ledger.errors import StoreUnavailableError
 FRESH_SECONDS_MAX = 1.0
 """What was asked for longer ago counts no more."""
 WATCH_SECONDS = 0.4
+FAILED_SECONDS = 0.5
+"""For so long after the ledger could not be asked nobody asks it: whoever comes, also from a queue, is told so at once."""
 UNKNOWN_LOOKS_MAX = 20
 """How often in a second the ledger is asked for keys that nobody knows: made-up ones cost the database no more."""
 
@@ -41,7 +44,7 @@ class Watch(Again):
         self._lock = threading.Lock()
         self._looks: deque[float] = deque(maxlen=UNKNOWN_LOOKS_MAX)
         self._looks_lock = threading.Lock()
-        self._failed_at = 0.0
+        self._failed_at = -math.inf
         self._failure = ""
 
     def at_hand(self) -> Known | None:
@@ -78,14 +81,14 @@ class Watch(Again):
             known = self._known
             if known is not None and known.since >= asked:
                 return known
-            if self._failed_at >= asked:
+            if time.monotonic() - self._failed_at < FAILED_SECONDS:
                 # A database that is away lets each wait for seconds: those behind must not wait one after the other.
                 raise StoreUnavailableError(self._failure)
             began = time.monotonic()
             try:
                 known = Known(began, self._ledger.keys(), self._ledger.tree())
             except UnavailableError as error:
-                self._failed_at, self._failure = began, str(error)
+                self._failed_at, self._failure = time.monotonic(), str(error)
                 raise
             self._known = known
             return known

@@ -85,7 +85,9 @@ class Statements:
 
         def counted(cursor, query, *args, **kwargs):
             text = query if isinstance(query, str) else query.as_string(None)
-            self.texts.append(text.split("(")[0].strip())
+            # The pool may make another connection at any moment, and configures it.
+            if not text.startswith("SELECT set_config"):
+                self.texts.append(text.split("(")[0].strip())
             return execute(cursor, query, *args, **kwargs)
 
         ledger.head()  # The pool's first connection is made and configured.

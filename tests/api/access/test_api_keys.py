@@ -140,13 +140,13 @@ def test_without_the_watch_the_ledger_is_asked(ledger, key, open_again):
 
 
 def test_nobody_is_let_through_while_the_database_is_away(authenticator, key, door):
-    """Not even who is remembered; none waits for the others' waits; and afterwards it goes on."""
+    """Not even who is remembered; none waits for the others' waits, also whose turn comes later; and afterwards it goes on."""
     header = bearer(key.token)
     authenticator.authenticate(header)
     with door.shut():
         wait_until(lambda: authenticator.known(header) is None)
         began = time.monotonic()
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(2) as pool:
             assert not any(pool.map(lambda _: succeeds(authenticator, header), range(16)))
         assert time.monotonic() - began < 3 * store.POOL_WAIT_SECONDS_MAX
     wait_until(lambda: succeeds(authenticator, header))
