@@ -212,3 +212,8 @@ def test_nothing_is_proved_of_an_empty_tree_but_that_it_is_empty():
     ):
         with pytest.raises(ProofError):
             check_consistency(*arguments)
+
+
+def test_leaves_of_a_tree_are_32_bytes():
+    with pytest.raises(ValueError, match="32 bytes"):
+        nodes_of(bytes(33))
