@@ -205,6 +205,7 @@ def test_nothing_is_proved_of_an_empty_tree_but_that_it_is_empty():
     for arguments in (
         (0, TREE_ROOTS[1], 5, TREE_ROOTS[5], []),
         (0, TREE_ROOTS[1], 0, TREE_ROOTS[1], []),
+        (0, EMPTY_ROOT, 0, TREE_ROOTS[1], []),
         (0, EMPTY_ROOT, 5, TREE_ROOTS[5], [EMPTY_ROOT]),
         (3, TREE_ROOTS[3], 3, TREE_ROOTS[4], []),
         (3, TREE_ROOTS[3], 3, TREE_ROOTS[3], [EMPTY_ROOT]),
@@ -212,6 +213,15 @@ def test_nothing_is_proved_of_an_empty_tree_but_that_it_is_empty():
     ):
         with pytest.raises(ProofError):
             check_consistency(*arguments)
+
+
+def test_a_size_that_the_proof_does_not_reach_is_refused():
+    """Though the roots are those that the hashes lead to: a log cannot call its tree larger than it is."""
+    for size in (3, 4, 5, SIZE, SIZE_MAX):
+        with pytest.raises(ProofError):
+            check_consistency(1, TREE_ROOTS[1], size, TREE_ROOTS[2], consistency_proof(1, 2, NODES))
+        with pytest.raises(ProofError):
+            check_inclusion(LEAVES[0], 0, size, inclusion_proof(0, 2, NODES), TREE_ROOTS[2])
 
 
 def test_leaves_of_a_tree_are_32_bytes():
