@@ -64,6 +64,6 @@ class Frontier:
         """
         size = int.from_bytes(data[:_SIZE_BYTES], "big")
         hashes = data[_SIZE_BYTES:]
-        if len(data) < _SIZE_BYTES or len(hashes) != size.bit_count() * HASH_BYTES:
-            raise FrontierError("the bytes are no frontier: cut, or too long")
+        if len(data) < _SIZE_BYTES:
+            raise FrontierError("the bytes are no frontier: they are cut")
         return cls(size, tuple(hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)))

@@ -92,8 +92,6 @@ class VerifierKey:
             if seconds > TIME_MAX:
                 raise InvalidSignature
             signed, signature = _cosigned(seconds, text), signature[_TIME.size :]
-        if len(signature) != _SIGNATURE_BYTES:
-            raise InvalidSignature
         try:
             public = Ed25519PublicKey.from_public_bytes(self.public)
         except ValueError:
@@ -170,16 +168,14 @@ def _cosigned(seconds: int, text: bytes) -> bytes:
 
 def _parts(text: str) -> tuple[str, str, Kind, bytes]:
     """Return name, id in hexadecimal, kind and the bytes of a key's text."""
-    name, plus, rest = text.partition("+")
-    id_text, plus_too, key_text = rest.partition("+")
-    if not plus or not plus_too:
-        raise KeyTextError("the text is no key: it is written name+id+key")
+    name, _, rest = text.partition("+")
+    id_text, _, key_text = rest.partition("+")
     try:
         typed = base64_text.read(key_text)
     except ValueError:
-        raise KeyTextError("the last part of a key is Base 64") from None
+        raise KeyTextError("a key is written name+id+key, the last part in Base 64") from None
     if not typed or typed[0] not in list(Kind):
         raise KeyTextError(
-            "the key is of a kind that is not known here: Ed25519 notes (0x01) and co-signatures (0x04) are"
+            "a key is written name+id+key, of a kind that is known here: Ed25519 notes (0x01) or co-signatures (0x04)"
         )
     return name, id_text, Kind(typed[0]), typed[1:]

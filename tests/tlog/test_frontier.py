@@ -62,6 +62,8 @@ def test_leaves_are_32_bytes():
     with pytest.raises(FrontierError):
         Frontier(1, ())
     with pytest.raises(FrontierError):
+        Frontier(1, (bytes(31),))
+    with pytest.raises(FrontierError):
         Frontier.from_bytes(bytes([255]) * 8 + bytes(32 * 64))
 
 

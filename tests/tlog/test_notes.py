@@ -95,12 +95,32 @@ def test_what_is_no_key_is_refused(text):
         SigningKey.from_text(f"PRIVATE+KEY+{text}")
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a\u00a0b", "a+b", "a\nb", "a\x01b"])
+def test_what_is_no_name_is_no_keys(name):
+    with pytest.raises(KeyTextError):
+        VerifierKey(name, Kind.NOTE, bytes(32))
+    with pytest.raises(KeyTextError):
+        SigningKey(name, Kind.NOTE, bytes(32))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_key_has_32_bytes(length):
+    with pytest.raises(KeyTextError):
+        VerifierKey("a", Kind.NOTE, bytes(length))
+    with pytest.raises(KeyTextError):
+        SigningKey("a", Kind.NOTE, bytes(length))
+
+
 def test_a_secret_key_is_not_shown():
     """Neither where it is printed nor where its text is refused."""
     secret = GO_SECRET.rpartition("+")[2]
     assert secret not in repr(SigningKey.from_text(GO_SECRET))
     assert repr(SigningKey.from_text(GO_SECRET).seed) not in repr(SigningKey.from_text(GO_SECRET))
-    for text in (GO_SECRET.replace("c74f20a3", "00000000"), GO_SECRET.removeprefix("PRIVATE+")):
+    for text in (
+        GO_SECRET.replace("c74f20a3", "00000000"),
+        GO_SECRET.removeprefix("PRIVATE+"),
+        GO_SECRET.removeprefix("PRIVATE+KEY+"),
+    ):
         with pytest.raises(KeyTextError) as refused:
             SigningKey.from_text(text)
         assert secret not in str(refused.value)

@@ -82,6 +82,8 @@ def test_an_entry_that_is_none_is_refused():
         entry[:-1],
         entry + b"\0",
         b"",
+        leaves.DOMAIN,
+        entry[:64],
         entry.replace(b"/v1", b"/v2"),
         entry.replace(b"dossier.", b"dossier\xff"),
         entry[:52] + b"\x7f" * 8 + entry[60:],
