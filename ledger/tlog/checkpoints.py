@@ -54,13 +54,11 @@ class Checkpoint:
 
 
 def read_number(text: str) -> int:
-    """Read a decimal without leading zeroes, at most SIZE_MAX.
+    """Read a decimal without leading zeroes, of 19 digits at most.
 
     Raises:
         CheckpointError: It is none.
     """
-    if _DECIMAL.fullmatch(text) is None or int(text) > SIZE_MAX:
-        raise CheckpointError(
-            "a size or index is a decimal number without leading zeroes, below 2 to the 63rd"
-        )
+    if _DECIMAL.fullmatch(text) is None:
+        raise CheckpointError("a size or index is a decimal number without leading zeroes")
     return int(text)

@@ -1,8 +1,10 @@
 """Who must have signed: policies as C2SP tlog-policy writes them, and checkpoints held against them."""
 
+from hashlib import sha256
+
 import pytest
 
-from ledger.tlog import verify
+from ledger.tlog import base64_text, verify
 from ledger.tlog.errors import (
     LogUnknownError,
     PolicyError,
@@ -87,6 +89,13 @@ def test_groups_of_groups(names, enough):
     assert enough == verify.read_policy(X_AND_Y).is_enough(set(names.split()))
 
 
+def vkey(name, kind, public, key_id=None):
+    """A verifier key whose id is right, whatever else is not."""
+    typed = bytes([kind]) + public
+    right = sha256(name.encode() + b"\n" + typed).hexdigest()[:8]
+    return f"{name}+{key_id or right}+{base64_text.write(typed)}"
+
+
 W = [f"witness w{number} {KEYS[number]}\n" for number in range(6)]
 
 
@@ -95,6 +104,7 @@ W = [f"witness w{number} {KEYS[number]}\n" for number in range(6)]
     [
         f"log {LOG}\nquorum none\n",
         f"log {LOG}\nquorum none",
+        f"log {vkey('x', 1, bytes(32))}\nquorum none",
         f"\n \t\n  # comment \u00e9\n\tlog\t {LOG} \t https://log.example/ \nquorum  none \n",
         "quorum none\n",
         W[0] + f"log {LOG}\nquorum w0\n",
@@ -142,11 +152,17 @@ def test_policies_that_are_read(text):
         W[0] + "group g most w0\nquorum none\n",
         W[0] + "group g " + "9" * 5000 + " w0\nquorum none\n",
         f"log {LOG}\r\nquorum none\r\n",
-        f"log {LOG}\nquorum none\n\x7f",
+        "# comment\r\nquorum none\n",
+        "# comment\x7f\nquorum none\n",
         f"log {LOG}\nquorum none\n\x00",
         f"Log {LOG}\nquorum none\n",
         f"log\u00a0{LOG}\nquorum none\n",
         "log x+00000000+AAAA\nquorum none\n",
+        f"log {vkey('x', 1, bytes(32), key_id='00000000')}\nquorum none\n",
+        f"log {vkey('x', 1, bytes(31))}\nquorum none\n",
+        f"log {vkey('x', 2, bytes(32))}\nquorum none\n",
+        f"log {vkey('', 1, bytes(32))}\nquorum none\n",
+        "log " + vkey("a\u00a0b", 1, bytes(32)) + "\nquorum none\n",
     ],
 )
 def test_policies_that_are_refused(text):
@@ -165,6 +181,11 @@ def test_names_are_octets():
     for read, error in ((read_policy, PolicyError), (verify.read_policy, verify.PolicyMalformedError)):
         with pytest.raises(error):
             read(b"witness w " + key + b"\nquorum none\n")
+
+
+def test_what_is_too_large_is_not_read():
+    with pytest.raises(PolicyError):
+        read_policy(b"quorum none\n#" + b"x" * 1_000_000)
 
 
 def test_groups_may_be_many_and_deep():

@@ -156,6 +156,8 @@ def other_proof(document):
         (put("count", signed_count(6, key=LOG_KEY)), [("count_not_signed", None)]),
         (put("count", signed_count(6).replace("\n6\n", "\n5\n")), [("signature_false", None)]),
         (put("count", "6"), [("count_not_signed", None)]),
+        (put("count", signed_count(6).partition("\n\n")[2]), [("count_not_signed", None)]),
+        (put("count", signed_count(6)[:-1] + "x"), [("count_not_signed", None)]),
         (put("count", str(sign("a\n", [COUNT_KEY]))), [("count_of_another", None)]),
         (put("count_key", str(count_key(by=STRANGER))), [("count_not_signed", None)]),
         (put("count_key", str(count_key(STRANGER))), [("count_not_signed", None)]),
