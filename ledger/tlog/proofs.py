@@ -49,7 +49,7 @@ class TlogProof:
             ProofError: It is malformed or cut.
             NoteError: What stands for the checkpoint is no note.
         """
-        head, blank, checkpoint = data.partition(b"\n\n")
+        head, _, checkpoint = data.partition(b"\n\n")
         try:
             header, *lines = head.decode("ascii").split("\n")
         except UnicodeDecodeError:
@@ -57,8 +57,8 @@ class TlogProof:
         if header != HEADER:
             raise ProofError(f"a proof begins with the line {HEADER}")
         extra = lines.pop(0).removeprefix("extra ") if lines and lines[0].startswith("extra ") else None
-        if not blank or not lines or not lines[0].startswith("index "):
-            raise ProofError("the proof has no index, or no empty line before its checkpoint")
+        if not lines or not lines[0].startswith("index "):
+            raise ProofError("the proof has no index")
         try:
             index = read_number(lines[0].removeprefix("index "))
             hashes = tuple(base64_text.read(line) for line in lines[1:])

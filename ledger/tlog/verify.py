@@ -347,9 +347,9 @@ def read_event(document: Any, dossier_id: UUID) -> Event:
         topic.encode()
     except UnicodeEncodeError:
         refuse("field_wrong", "state and topic are text")
-    path = [base64_or("field_wrong", hash_, 32) for hash_ in proof if isinstance(hash_, str)]
-    if len(path) != len(proof) or len(path) > 63:
-        refuse("field_wrong", "a proof is at most 63 hashes")
+    if not all(isinstance(hash_, str) for hash_ in proof):
+        refuse("field_wrong", "a proof is a list of hashes")
+    path = [base64_or("field_wrong", hash_, 32) for hash_ in proof]
     moment = read_time(recorded_at)
     return Event(
         position,
@@ -387,7 +387,7 @@ def read_proof(data: bytes) -> Bundle:
         _ = event.recorded_at  # Some numbers are no time.
     except (ValueError, struct.error, OverflowError):
         refuse("field_wrong", "the entry or the index is none")
-    if not is_entry or index != position - 1 or len(path) > 63:
+    if not is_entry or index != position - 1:
         refuse("field_wrong", "the entry is none of this ledger, or of another position")
     return Bundle(event.stream, note, [event])
 
@@ -439,12 +439,12 @@ def read_uuid(text: str) -> UUID:
 def read_time(text: str) -> int:
     """Return the microseconds since 1970 of a time like 2024-12-09T16:00:00.123456Z."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z", text, re.ASCII)
-    try:
-        whole = datetime.fromisoformat(match[1] + "+00:00") if match else None
-    except ValueError:
-        whole = None
-    if match is None or whole is None:
+    if match is None:
         refuse("field_wrong", "a time of recording is UTC and ends with Z")
+    try:
+        whole = datetime.fromisoformat(match[1] + "+00:00")
+    except ValueError:
+        refuse("field_wrong", "a time of recording is on no calendar")
     seconds = (whole - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     return seconds * 1_000_000 + int((match[2] or "").ljust(6, "0"))
 
@@ -545,7 +545,7 @@ def verify(data: bytes, policy_data: bytes) -> Report:
 def read_checkpoint(text: str) -> tuple[str, int, bytes]:
     """Return origin, size and root: C2SP tlog-checkpoint."""
     origin, *more = text.split("\n")
-    if len(more) < 3 or more[-1] or not all([origin, *more[:-1]]):
+    if len(more) < 3 or not all([origin, *more[:-1]]):
         refuse("checkpoint_malformed", "it has three lines at least, none of them empty")
     try:
         size = read_number(more[0])

@@ -1,10 +1,11 @@
 """Keys, notes and checkpoints against the published examples, and what is refused of them."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.tlog import base64_text
+from ledger.tlog import base64_text, verify
 from ledger.tlog.checkpoints import Checkpoint
 from ledger.tlog.errors import (
     CheckpointError,
@@ -159,8 +160,6 @@ def test_a_cosignature_signs_its_time():
 
 def test_a_cosignature_is_the_one_of_the_specification():
     """Ed25519 over two lines and the whole note text; eight bytes of time before it: tlog-cosignature v1.0.1."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     value = signature(TEXT, WITNESS, at=1_679_315_147).value
     message = b"cosignature/v1\ntime 1679315147\n" + TEXT.encode()
 
@@ -169,11 +168,16 @@ def test_a_cosignature_is_the_one_of_the_specification():
 
 
 def test_a_time_past_2_to_the_63rd_is_refused():
-    line = signature(TEXT, WITNESS, at=AT)
-    far = Signature(line.name, line.key_id, bytes([128]) + line.value[1:])
+    """Though it is signed; by the library and by the one file."""
+    seconds = 2**63
+    message = b"cosignature/v1\ntime %d\n" % seconds + TEXT.encode()
+    value = seconds.to_bytes(8, "big") + Ed25519PrivateKey.from_private_bytes(WITNESS.seed).sign(message)
+    note = Note(TEXT, (Signature(WITNESS.name, WITNESS.verifier.id, value),))
 
     with pytest.raises(SignatureFalseError):
-        signers(Note(TEXT, (far,)), [WITNESS.verifier])
+        signers(note, [WITNESS.verifier])
+    with pytest.raises(verify.RefusedError):
+        verify.read_note(str(note), "field_wrong").signed_by([verify.read_key(WITNESS.verifier.text)])
 
 
 def test_a_key_that_signs_twice_counts_once():
@@ -235,6 +239,9 @@ LINE = signature("a\n", LOG_KEY).line
 def test_what_is_no_note_is_refused(text):
     with pytest.raises(NoteError):
         Note.from_bytes(text.encode())
+    if len(text) <= NOTE_BYTES_MAX:  # The one file leaves that to whoever brings it.
+        with pytest.raises(verify.RefusedError):
+            verify.read_note(text, "checkpoint_malformed")
 
 
 def test_what_is_not_utf8_is_refused():

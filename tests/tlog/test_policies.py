@@ -134,6 +134,7 @@ def test_policies_that_are_read(text):
         f"log {KEYS[0]}\nquorum none\n",
         f"witness w {LOG}\nquorum none\n",
         f"witness none {KEYS[0]}\nquorum none\n",
+        f"witness w {KEYS[0]} url more\nquorum none\n",
         W[0] + W[0].replace("w0", "w9") + "quorum none\n",
         W[0] + f"witness w0 {KEYS[1]}\nquorum none\n",
         W[0] + "group w0 any w0\nquorum none\n",

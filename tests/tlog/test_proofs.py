@@ -58,6 +58,8 @@ def test_at_ten_million_events_it_has_at_most_1_800_bytes():
         TEXT.replace("index 5", "index 05"),
         TEXT.replace("index 5", "index -5"),
         TEXT.replace("index 5", "index"),
+        TEXT.replace("index 5", "5"),
+        f"c2sp.org/tlog-proof@v1\n\n{LOG.checkpoint()}",
         TEXT.replace("index 5\n", ""),
         TEXT.replace("index 5", "index 9223372036854775807"),
         TEXT.replace("extra ", "extra  "),

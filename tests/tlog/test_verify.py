@@ -21,7 +21,17 @@ from ledger.tlog.notes import sign
 from ledger.tlog.policies import read_policy
 from ledger.tlog.tree import leaf_hash, root
 from ledger.tlog.verify import FAULTS, PolicyMalformedError, verify
-from tests.tlog.logs import COUNT_KEY, DOSSIER, LOG_KEY, ORIGIN, OTHER, POLICY, MadeUpLog, count_key
+from tests.tlog.logs import (
+    COUNT_KEY,
+    DOSSIER,
+    LOG_KEY,
+    ORIGIN,
+    OTHER,
+    POLICY,
+    WITNESSES,
+    MadeUpLog,
+    count_key,
+)
 
 LOG = MadeUpLog(20)
 BUNDLE = bytes(LOG.bundle())
@@ -118,6 +128,17 @@ def twice(document):
     document["events"].insert(2, document["events"][1])
 
 
+def log_signs(text):
+    return str(sign(text, [LOG_KEY]))
+
+
+def cosigned_count(document):
+    """A witness's kind of key states the number: what it signs is another message."""
+    document["count_key"] = str(count_key(WITNESSES[0]))
+    text = count_text(Checkpoint.from_text(LOG.checkpoint().text), DOSSIER, 6)
+    document["count"] = str(sign(text, [WITNESSES[0]], at=1))
+
+
 def other_proof(document):
     document["events"][1]["proof"] = document["events"][2]["proof"]
 
@@ -164,6 +185,12 @@ def other_proof(document):
         (put("count_key", str(count_key(origin="elsewhere.example/log"))), [("count_of_another", None)]),
         (put("count_key", str(sign("a\nb\nc\n", [LOG_KEY]))), [("count_not_signed", None)]),
         (put("count_key", str(LOG.checkpoint())), [("count_not_signed", None)]),
+        (
+            put("count_key", log_signs(f"other/v1\n{ORIGIN}\n{COUNT_KEY.verifier.text}\n")),
+            [("count_not_signed", None)],
+        ),
+        (put("count_key", log_signs(f"{count_key().text}more\n")), [("count_not_signed", None)]),
+        (cosigned_count, [("count_not_signed", None)]),
         # What was signed.
         (put("checkpoint", str(LOG.checkpoint(witnesses=1))), [("quorum_missing", None)]),
         (
@@ -188,6 +215,12 @@ def other_proof(document):
             [("signature_false", None), ("proof_false", 6), ("count_of_another", None)],
         ),
         (put("checkpoint", "nothing"), [("checkpoint_malformed", None)]),
+        (put("checkpoint", log_signs(f"{LOG.checkpoint().text}\nx\n")), [("checkpoint_malformed", None)]),
+        (put("checkpoint", log_signs(f"{ORIGIN}\n0\n{OTHER_HASH}\n")), [("checkpoint_malformed", None)]),
+        (
+            put("checkpoint", log_signs(f"{ORIGIN}\n{2**63}\n{OTHER_HASH}\n")),
+            [("checkpoint_malformed", None)],
+        ),
         (put("checkpoint", str(sign("a\n", [LOG_KEY]))), [("checkpoint_malformed", None)]),
         (put("checkpoint", "\ud800" + str(LOG.checkpoint())), [("checkpoint_malformed", None)]),
         # What the file is.
@@ -210,7 +243,8 @@ def other_proof(document):
         (put("state", "\ud800", 1), [("field_wrong", None)]),
         (put("topic", None, 1), [("field_wrong", None)]),
         (put("leaf", "AAAA", 1), [("field_wrong", None)]),
-        (put("proof", [OTHER_HASH] * 64, 1), [("field_wrong", None)]),
+        (put("proof", [OTHER_HASH] * 5000, 1), [("proof_false", 2)]),
+        (put("leaf", OTHER_HASH.replace("A=", "B="), 1), [("field_wrong", None)]),
         (put("proof", [1], 1), [("field_wrong", None)]),
         (put("proof", [OTHER_HASH.replace("=", "")], 1), [("field_wrong", None)]),
     ],
@@ -250,7 +284,9 @@ def test_a_policy_that_does_not_name_the_log():
         (PROOF.replace(b"index 5", b"index 4"), "field_wrong"),
         (PROOF.replace(b"index 5", b"index x"), "field_wrong"),
         (PROOF.replace(b"extra Y", b"extra Z"), "field_wrong"),
-        (PROOF.replace(b"extra ", b"Extra "), "field_wrong"),
+        (PROOF.replace(b"extra ", b""), "field_wrong"),
+        (PROOF.replace(b"index ", b""), "field_wrong"),
+        (PROOF.partition(b"\n")[0] + b"\n\n" + bytes(LOG.checkpoint()), "field_wrong"),
         (PROOF.partition(b"\n\n")[0], "file_cut"),
         (PROOF[:-1], "checkpoint_malformed"),
         (PROOF.rpartition(b"\xe2\x80\x94")[0], "quorum_missing"),
@@ -259,6 +295,7 @@ def test_a_policy_that_does_not_name_the_log():
 )
 def test_files_that_are_none(data, fault):
     assert [(fault, None)] == faults(data)
+    assert (fault == "quorum_missing") == bool(verify(data, POLICY).remarks)
 
 
 def test_cut_anywhere_it_is_refused():
@@ -326,6 +363,13 @@ def test_both_make_the_same_hashes():
         assert logged.entry(DOSSIER) == event.entry
         assert leaf_hash(event.entry) == module.leaf_of(event.entry)
         assert root(20, LOG.nodes) == module.root_from(event.leaf, event.position - 1, 20, event.path)
+
+
+@pytest.mark.parametrize(("size", "hashes"), [(1, 1), (3, 1), (5, 1), (2**63 - 1, 1), (2, 0), (2, 2)])
+def test_a_path_of_another_length_leads_nowhere(size, hashes):
+    """Whatever root somebody calls that of a tree so large."""
+    with pytest.raises(module.RefusedError):
+        module.root_from(bytes(32), 0, size, [bytes(32)] * hashes)
 
 
 def test_the_library_reads_what_it_writes():
