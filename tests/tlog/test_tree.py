@@ -138,7 +138,7 @@ def changes(draw, proof):
     return changed
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_changed_inclusion_proof_is_refused(data):
     """Whatever is changed of it; and the true one at another index, size, leaf or root."""
@@ -157,7 +157,7 @@ def test_a_changed_inclusion_proof_is_refused(data):
             check_inclusion(*arguments)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_changed_consistency_proof_is_refused(data):
     new = data.draw(st.integers(1, SIZE))

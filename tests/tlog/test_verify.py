@@ -305,7 +305,7 @@ def test_cut_anywhere_it_is_refused():
             assert faults(data[:end])
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.sampled_from([BUNDLE, PROOF]), st.data())
 def test_a_changed_byte_changes_nothing_or_is_refused(file, data):
     """Whatever becomes of a byte: what is found true afterwards is what was true before."""
@@ -329,7 +329,7 @@ SIGNING = {
 }
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data())
 def test_of_a_changed_checkpoint_it_says_what_the_library_says(data):
     """Two implementations, one judgement, whatever becomes of a byte or which lines are left out."""
