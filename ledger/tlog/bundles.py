@@ -10,7 +10,7 @@ note that says which key states counts for it; it is in the bundle too, and a po
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 from uuid import UUID
@@ -58,6 +58,7 @@ class BundledEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     position: int
     version: int
     recorded_at: datetime
+    """UTC."""
     topic: str
     state: str
     leaf: str
@@ -151,7 +152,7 @@ def _bundled(dossier_id: UUID, event: Logged, size: int, nodes: Nodes) -> Bundle
     return BundledEvent(
         position=event.position,
         version=event.version,
-        recorded_at=event.recorded_at,
+        recorded_at=event.recorded_at.astimezone(UTC),
         topic=event.topic,
         state=event.state.decode(),
         leaf=base64_text.write(leaf_hash(event.entry(dossier_id))),

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -363,6 +363,18 @@ def test_both_make_the_same_hashes():
         assert logged.entry(DOSSIER) == event.entry
         assert leaf_hash(event.entry) == module.leaf_of(event.entry)
         assert root(20, LOG.nodes) == module.root_from(event.leaf, event.position - 1, 20, event.path)
+
+
+def test_a_time_of_recording_is_told_in_utc():
+    """Whatever zone the session of the database has, it is the same bundle."""
+    log = MadeUpLog(20)
+    vietnam = timezone(timedelta(hours=7))
+    log.events[:] = [
+        (stream, replace(event, recorded_at=event.recorded_at.astimezone(vietnam)))
+        for stream, event in log.events
+    ]
+
+    assert BUNDLE == bytes(log.bundle())
 
 
 @pytest.mark.parametrize(("size", "hashes"), [(1, 1), (3, 1), (5, 1), (2**63 - 1, 1), (2, 0), (2, 2)])
