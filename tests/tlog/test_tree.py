@@ -15,6 +15,7 @@ from ledger.tlog.tree import (
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    node_hash,
     nodes_of,
     root,
 )
@@ -222,6 +223,22 @@ def test_a_size_that_the_proof_does_not_reach_is_refused():
             check_consistency(1, TREE_ROOTS[1], size, TREE_ROOTS[2], consistency_proof(1, 2, NODES))
         with pytest.raises(ProofError):
             check_inclusion(LEAVES[0], 0, size, inclusion_proof(0, 2, NODES), TREE_ROOTS[2])
+
+
+def test_hashes_past_the_root_are_refused():
+    """Whoever makes up the roots could else hang a whole log into a tree that they call one leaf."""
+    with pytest.raises(ProofError):
+        check_inclusion(LEAVES[0], 0, 1, [LEAVES[1]], node_hash(LEAVES[1], LEAVES[0]))
+    roots = (node_hash(LEAVES[9], TREE_ROOTS[size]) for size in (3, 4))
+    with pytest.raises(ProofError):
+        check_consistency(3, next(roots), 4, next(roots), [*consistency_proof(3, 4, NODES), LEAVES[9]])
+
+
+def test_a_byte_cannot_be_moved_from_one_hash_to_the_next():
+    """Joined they are the same bytes, so they have the same hash above them."""
+    both = LEAVES[0] + LEAVES[1]
+    with pytest.raises(ProofError):
+        check_inclusion(both[:31], 0, 2, [both[31:]], TREE_ROOTS[2])
 
 
 def test_leaves_of_a_tree_are_32_bytes():
