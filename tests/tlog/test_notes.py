@@ -220,6 +220,7 @@ LINE = signature("a\n", LOG_KEY).line
         LINE,
         "a\n\n" + LINE[:-1],
         "a\n\n" + LINE[:-1] + "x",
+        "a\n\n" + LINE[:-1] + " x\n",
         "a\n\n" + LINE.removeprefix("\u2014 "),
         "a\n\n" + LINE + "\n",
         "a\n\n" + LINE.replace("\u2014", "-"),
