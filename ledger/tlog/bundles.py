@@ -124,10 +124,16 @@ def dossier_bundle(
         nodes: Of a tree at least as large as the checkpoint's.
         counting: The key that states counts.
         count_key: The log's word for that key: a note of ``count_key_text``.
+
+    Raises:
+        BundleError: The events cannot be all of a dossier's; the rows were tampered with. No number is stated.
+        ProofError: One of them is not in the checkpoint's tree.
     """
     head = Checkpoint.from_text(checkpoint.text)
     bundled = [_bundled(dossier_id, event, head.size, nodes) for event in events]
-    assert [event.version for event in bundled] == list(range(1, len(bundled) + 1))
+    if [event.version for event in bundled] != list(range(1, len(bundled) + 1)):
+        # Nothing may state a number of events of which one is missing.
+        raise BundleError("the events of the dossier are not numbered 1, 2, 3 without a gap")
     return Bundle(
         dossier_id=dossier_id,
         checkpoint=str(checkpoint),
@@ -149,12 +155,16 @@ def event_proof(stream: UUID, event: Logged, nodes: Nodes, checkpoint: Note) -> 
 
 
 def _bundled(dossier_id: UUID, event: Logged, size: int, nodes: Nodes) -> BundledEvent:
+    try:
+        state = event.state.decode()
+    except UnicodeDecodeError:
+        raise BundleError("the content of an event is no text") from None
     return BundledEvent(
         position=event.position,
         version=event.version,
         recorded_at=event.recorded_at.astimezone(UTC),
         topic=event.topic,
-        state=event.state.decode(),
+        state=state,
         leaf=base64_text.write(leaf_hash(event.entry(dossier_id))),
         proof=[base64_text.write(hash_) for hash_ in inclusion_proof(event.position - 1, size, nodes)],
     )

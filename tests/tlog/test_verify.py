@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.tlog import verify as module
-from ledger.tlog.bundles import Bundle, count_text
+from ledger.tlog.bundles import Bundle, count_text, dossier_bundle
 from ledger.tlog.checkpoints import Checkpoint
-from ledger.tlog.errors import BundleError, TlogError
+from ledger.tlog.errors import BundleError, ProofError, TlogError
 from ledger.tlog.keys import Kind, SigningKey
 from ledger.tlog.notes import sign
 from ledger.tlog.policies import read_policy
@@ -363,6 +363,19 @@ def test_both_make_the_same_hashes():
         assert logged.entry(DOSSIER) == event.entry
         assert leaf_hash(event.entry) == module.leaf_of(event.entry)
         assert root(20, LOG.nodes) == module.root_from(event.leaf, event.position - 1, 20, event.path)
+
+
+def test_no_number_is_stated_of_events_that_cannot_be_all():
+    """A row is missing, holds no text, or came after the checkpoint."""
+    for tampered, error in (
+        (LOG.of(DOSSIER)[1:], BundleError),
+        ([replace(LOG.of(DOSSIER)[0], state=b"\xff")], BundleError),
+        ([replace(LOG.of(DOSSIER)[0], position=21)], ProofError),
+    ):
+        with pytest.raises(error):
+            dossier_bundle(
+                DOSSIER, tampered, LOG.nodes, LOG.checkpoint(), counting=COUNT_KEY, count_key=count_key()
+            )
 
 
 def test_a_time_of_recording_is_told_in_utc():
