@@ -51,6 +51,7 @@ def test_imports_fall_one_way(path):
         *(f"decisions/{path.stem}" for path in (ROOT / "ledger" / "decisions").glob("*.py")),
         *(f"access/{path.stem}" for path in (ROOT / "ledger" / "access").glob("*.py")),
         *(f"targets/{path.stem}" for path in (ROOT / "ledger" / "targets").glob("*.py")),
+        *(f"tlog/{path.stem}" for path in (ROOT / "ledger" / "tlog").glob("*.py")),
         *(f"units/{path.stem}" for path in (ROOT / "ledger" / "units").glob("*.py")),
         "history",
         "business_time",

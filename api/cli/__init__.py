@@ -18,6 +18,7 @@ from api.cli import (
     targets,
     tokens,
     units,
+    verifying,
     waiting,
 )
 from api.cli.common import VERSION, global_options
@@ -65,6 +66,7 @@ for _command in (
     reads.purposes,
     proving.reconcile,
     proving.cues,
+    verifying.verify,
     operation.rebuild,
     operation.stop,
     operation.doctor,

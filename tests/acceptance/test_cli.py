@@ -100,6 +100,7 @@ COMMANDS = {
         "--seconds",
         "--positions-after",
     ),
+    ("verify",): ("BUNDLE", "--policy"),
     ("reads",): ("--citizen", "--dossier"),
     ("reads", "drop"): ("--before", "--reason", "--actor", "--dry-run", "--yes"),
     ("embargo", "place"): ("--dossier", "--until", "--text"),
