@@ -140,8 +140,8 @@ WHERE position > %(since)b::bigint
 
 -- coarse_summed --
 -- The same where no day is told apart: summed for each leaf before it is looked up where that counts, which takes longer
--- than to add it.
-SELECT leaf_id, level, NULL::date AS day,
+-- than to add it. Days between which the tree changes are summed apart; any day of those before, or after, stands for all.
+SELECT leaf_id, level, min(day) AS day,
        sum(sign * collected) AS collected,
        sum(sign * approved) AS approved,
        sum(sign * rejected) AS rejected,
@@ -154,7 +154,7 @@ SELECT leaf_id, level, NULL::date AS day,
        sum(awaiting_activation) AS awaiting_activation,
        1 AS sign
 FROM ({coarse}) AS signed
-GROUP BY leaf_id, level
+GROUP BY leaf_id, level, width_bucket(day, %(boundaries)t::date[])
 
 -- read_coarse --
 -- Leaves come with the bucket that they count in, from a day on and before another; -1 is the rest.

@@ -254,7 +254,7 @@ class Totals:
             parameters |= coarse_parameters(query, rows.boundaries) | {
                 "since": None if cut is None else cut[0]
             }
-        by_day = bool(rows.boundaries) or not DAYLESS.issuperset(query.bys)
+        by_day = not DAYLESS.issuperset(query.bys)
         position, recorded_at, found = self.ask(statement_of(query, fine=fine, by_day=by_day), parameters)
         if cut is not None:
             position, recorded_at = cut

@@ -71,6 +71,7 @@ def coarse_parameters(query: TotalsQuery, boundaries: Sequence[date]) -> dict[st
         "to": after_last,
         "month_from": parts.month_from,
         "month_to": parts.month_to,
+        "boundaries": as_array(boundaries),
         "broken": as_array(broken),
         "broken_days": as_array([day for month in broken for day in days_of(month)]),
         # A month within which the tree changes is read day by day, whatever is asked of it.
