@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 import click
@@ -180,16 +181,25 @@ def changes(context: Context) -> None:
         return
     rows = [msgspec.to_builtins(row) for row in answer.rows]
     if context.output.form == "table":
-        rows = [row | {"decree": row["decree"] or "none"} for row in rows]
-        rows = [
-            row | {"withdrawn_decree": row["withdrawn_decree"] or "none"}
-            if row["withdrawn_position"]
-            else row
-            for row in rows
-        ]
+        rows = [row | _for_people(change) for row, change in zip(rows, answer.rows, strict=True)]
     context.output.rows(
         f"changes of units: {len(rows)}", ChangeRow.__struct_fields__, [list(row.values()) for row in rows]
     )
+
+
+def _for_people(change: ChangeRow) -> dict[str, str]:
+    """Return what a table says in other words: a decree that lacks, and times to the second."""
+    told = {"decree": change.decree or "none", "recorded_at": _time(change.recorded_at)}
+    if change.withdrawn_recorded_at is not None:
+        told |= {
+            "withdrawn_decree": change.withdrawn_decree or "none",
+            "withdrawn_recorded_at": _time(change.withdrawn_recorded_at),
+        }
+    return told
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
 COMMANDS = (rename, move, merge, split, abolish, reorganise, withdraw, changes)
