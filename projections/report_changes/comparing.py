@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, get_args
 from uuid import UUID
 
@@ -17,15 +17,14 @@ from ledger.unit_events import ReorganisationWithdrawn
 from ledger.units import Unit
 from projections.errors import CountsDifferError
 from projections.frozen_reports import question_of
-from projections.hierarchies import FIRST_DAY, LAST_DAY, UNALLOCATED, Hierarchy, Rows, holders
+from projections.hierarchies import UNALLOCATED, Hierarchy, Rows, holders
 from projections.report_changes.answers import ChangingEvent, CountChange, Kind, added
 from projections.report_changes.moving import effective_of, moves_any, together
 from projections.totals import BY_UNITS, Totals, TotalsAnswer, TotalsQuery
-from projections.totals.statements import PARTS
+from projections.totals.statements import parts_of
 from projections.unit_totals import MEASURES
 
 _QUERIES = sql.load("projections.sql", "report_changes.sql")
-_HELD = sql.load("projections.sql", "unit_totals.sql")["held"]
 
 Key = tuple[Any, ...]
 """Which row: for a unit its id, or what it is called where no unit is."""
@@ -79,30 +78,22 @@ class Comparison:
 
     def _rows_now(self, question: TotalsQuery) -> Rows:
         hierarchy: Hierarchy = "then" if self._asked.hierarchy == "then" else self._day
-        by = next((by for by in question.bys if by in BY_UNITS), "")
-        return self._totals.rows(self._tree, hierarchy, self._day, self._scope, by)
+        return self._totals.rows(self._tree, hierarchy, self._day, self._scope, question.by_units)
 
     def _compose(self, name: str) -> Composed:
-        part_1, part_2 = (PARTS[by] for by in (*self._question.bys, "")[:2])
-        acting = self._asked.attribution == "acting"
-        touched = SQL(_QUERIES["touched"]).format(
-            part_1=part_1,
-            part_2=part_2,
-            held=SQL("" if acting else _HELD),
-            leaf=SQL("leaf_id" if acting else "holder"),
-        )
+        touched = SQL(_QUERIES["touched"]).format(**parts_of(self._question))
         return SQL(_QUERIES[name]).format(touched=touched, kind=SQL(_QUERIES["kind"]))
 
     def _parameters(self, since: int) -> dict[str, Any]:
-        to_day = self._asked.to_day
+        first, after_last = self._question.days
         residences = {} if self._asked.attribution == "acting" else holders(self._tree)
         return (
             self._rows.parameters
             | residences
             | {
                 "level": self._asked.level,
-                "from": self._asked.from_day or FIRST_DAY,
-                "to": LAST_DAY if to_day >= LAST_DAY else to_day + timedelta(1),
+                "from": first,
+                "to": after_last,
                 "since": since,
                 "cut": self._position,
                 "cut_at": self._frozen.recorded_at,
@@ -147,8 +138,7 @@ class Comparison:
         )
 
     def _names(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        names = ["unit" if by in BY_UNITS else by for by in self._question.bys]
-        return {name: row[name] for name in names}
+        return {name: row[name] for name in self._question.names}
 
     def rows(self) -> tuple[list[dict[str, Any]], dict[str, CountChange]]:
         """Return every row of both, and the sums.

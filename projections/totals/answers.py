@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from projections.hierarchies import Hierarchy, Rows
 from projections.small_counts import masked
-from projections.totals.questions import BY_UNITS, By, TotalsQuery
+from projections.totals.questions import BY_UNITS, TotalsQuery
 from projections.unit_totals import EVENTS, MEASURES, NAME
 
 Counts = Sequence[int]
@@ -57,10 +57,9 @@ def answer_of(
     found: Sequence[tuple[Any, ...]],
 ) -> TotalsAnswer:
     """Return the answer to a question, of the rows that its statement has found."""
-    bys = query.bys
+    bys, names = query.bys, query.names
     counted: dict[tuple[Any, ...], Counts] = {row[: len(bys)]: row[2:] for row in found if any(row[2:])}
     units = next((index for index, by in enumerate(bys) if by in BY_UNITS), None)
-    names = _names(bys)
     told = list(counted.items()) if units is None else _by_units(units, rows, counted, alone=len(bys) == 1)
     answers = [
         {**dict(zip(names, key, strict=True)), **dict(zip(MEASURES, counts, strict=True))}
@@ -86,16 +85,14 @@ def _by_units(
     return told
 
 
-def _names(bys: Sequence[By]) -> list[str]:
-    """Return what rows call what they are of."""
-    return ["unit" if by in BY_UNITS else by for by in bys]
-
-
 def beside(
-    answer: TotalsAnswer, earlier: TotalsAnswer, first: date, last: date, bys: Sequence[By]
+    answer: TotalsAnswer, earlier: TotalsAnswer, first: date, last: date, names: Sequence[str]
 ) -> TotalsAnswer:
-    """Return an answer whose rows also have the counts of the period before; what was counted only then has a row too."""
-    names = _names(bys)
+    """Return an answer whose rows also have the counts of the period before; what was counted only then has a row too.
+
+    Args:
+        names: What rows call what they are of.
+    """
 
     def key(row: Mapping[str, Any]) -> tuple[object, ...]:
         return tuple(tuple(row[name].values()) if name == "unit" else row[name] for name in names)

@@ -70,6 +70,16 @@ class TotalsQuery(msgspec.Struct, frozen=True):
         return (self.by,) if isinstance(self.by, str) else self.by
 
     @property
+    def by_units(self) -> str:
+        """Of which units they are, the direct children or those of a level; empty: of none."""
+        return next((by for by in self.bys if by in BY_UNITS), "")
+
+    @property
+    def names(self) -> list[str]:
+        """What rows call what they are of."""
+        return ["unit" if by in BY_UNITS else by for by in self.bys]
+
+    @property
     def days(self) -> tuple[date, date]:
         """The days asked for, as a half-open interval."""
         first = min(self.from_day or FIRST_DAY, LAST_DAY)

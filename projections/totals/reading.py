@@ -25,14 +25,13 @@ from projections.status import ask, position_of, wait_for
 from projections.totals.answers import TotalsAnswer, answer_of, beside, masked_totals
 from projections.totals.days import period_before
 from projections.totals.questions import (
-    BY_UNITS,
     By,
     TotalsQuery,
     check,
     check_days,
     check_told_to_the_public,
 )
-from projections.totals.statements import COARSE, DAYLESS, coarse_parameters, statement_of
+from projections.totals.statements import COARSE, coarse_parameters, statement_of
 from projections.unit_totals import NAME
 
 WAIT_SECONDS = 2.0
@@ -230,7 +229,7 @@ class Totals:
         # In the same tree, and as known at the same position: else what is recorded meanwhile would be a difference.
         before = replace(query, from_day=first, to_day=last)
         earlier = self._read(before, tree, day, (answer.position, answer.recorded_at))
-        return beside(answer, earlier, first, last, query.bys)
+        return beside(answer, earlier, first, last, query.names)
 
     def _read(
         self, query: TotalsQuery, tree: UnitTree, day: date, cut: tuple[int, datetime] | None
@@ -238,8 +237,7 @@ class Totals:
         """Answer for the days of a question; *day* is that of the unit's code and of the rows."""
         hierarchy: Hierarchy = "then" if query.hierarchy == "then" else day
         scope = None if query.unit is None else tree.resolve(query.unit, day)
-        by_units = next((by for by in query.bys if by in BY_UNITS), "")
-        rows = self.rows(tree, hierarchy, day, scope, by_units)
+        rows = self.rows(tree, hierarchy, day, scope, query.by_units)
         fine = query.attribution != "acting" or not COARSE.issuperset(query.bys)
         if cut is not None and not fine:
             # What is known now less what has come since, or what was known then: whichever is less to read.
@@ -254,8 +252,7 @@ class Totals:
             parameters |= coarse_parameters(query, rows.boundaries) | {
                 "since": None if cut is None else cut[0]
             }
-        by_day = not DAYLESS.issuperset(query.bys)
-        position, recorded_at, found = self.ask(statement_of(query, fine=fine, by_day=by_day), parameters)
+        position, recorded_at, found = self.ask(statement_of(query, fine=fine), parameters)
         if cut is not None:
             position, recorded_at = cut
         return answer_of(position, recorded_at, hierarchy, query, rows, found)

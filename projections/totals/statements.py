@@ -37,23 +37,31 @@ COARSE = DAYLESS | frozenset(BY_DAYS)
 """What the sums by day and month can tell."""
 
 
-def statement_of(query: TotalsQuery, *, fine: bool, by_day: bool) -> Composed:
+def parts_of(query: TotalsQuery) -> dict[str, SQL]:
+    """Return what differs in a statement that reads deltas: what its rows are of, and at which leaf each counts."""
+    part_1, part_2 = (PARTS[by] for by in (*query.bys, "")[:2])
+    acting = query.attribution == "acting"
+    return {
+        "part_1": part_1,
+        "part_2": part_2,
+        "held": SQL("" if acting else _QUERIES["held"]),
+        "leaf": SQL("leaf_id" if acting else "holder"),
+    }
+
+
+def statement_of(query: TotalsQuery, *, fine: bool) -> Composed:
     """Return the statement of a question.
 
     Args:
         fine: Whether it reads single deltas, not their sums.
-        by_day: Of sums: whether each day's are told apart.
     """
-    part_1, part_2 = (PARTS[by] for by in (*query.bys, "")[:2])
-    parts = {"part_1": part_1, "part_2": part_2}
-    if not fine:
-        coarse = SQL(_QUERIES["coarse"]).format(events=SQL(_QUERIES["events"]))
-        if not by_day:
-            coarse = SQL(_QUERIES["coarse_summed"]).format(coarse=coarse)
-        return SQL(_QUERIES["read_coarse"]).format(**parts, coarse=coarse)
-    if query.attribution == "acting":
-        return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(""), leaf=SQL("leaf_id"))
-    return SQL(_QUERIES["read_deltas"]).format(**parts, held=SQL(_QUERIES["held"]), leaf=SQL("holder"))
+    parts = parts_of(query)
+    if fine:
+        return SQL(_QUERIES["read_deltas"]).format(**parts)
+    coarse = SQL(_QUERIES["coarse"]).format(events=SQL(_QUERIES["events"]))
+    if DAYLESS.issuperset(query.bys):
+        coarse = SQL(_QUERIES["coarse_summed"]).format(coarse=coarse)
+    return SQL(_QUERIES["read_coarse"]).format(**parts, coarse=coarse)
 
 
 def coarse_parameters(query: TotalsQuery, boundaries: Sequence[date]) -> dict[str, Any]:
