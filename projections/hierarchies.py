@@ -155,7 +155,7 @@ class Rows:
             if bucket not in told or place.unit_id is None:
                 continue
             unit = self._tree.called(place.unit_id, self._day)
-            key: dict[str, str | None] = {"code": unit.code, "name": unit.name, "level": unit.level}
+            key = told_unit(unit)
             if place.unit_id == own:
                 last.append((bucket, key))
             else:
@@ -165,6 +165,11 @@ class Rows:
         if REST in told:
             ordered.append((REST, UNALLOCATED))
         return ordered
+
+
+def told_unit(unit: Unit) -> dict[str, str | None]:
+    """Return a unit as the rows of answers tell it; where there is none, they say ``UNALLOCATED``."""
+    return {"code": unit.code, "name": unit.name, "level": unit.level}
 
 
 def spans(tree: UnitTree, hierarchy: Hierarchy) -> Iterator[tuple[date, date, TreeOn]]:

@@ -16,8 +16,7 @@ from psycopg import Connection, IsolationLevel
 
 from ledger import Ledger, Unit, UnitTree, sql
 from ledger.business_time import business_day
-from ledger.errors import FieldInvalidError, UnitError
-from ledger.masking import shown
+from ledger.errors import UnitError
 from ledger.migrations import connect
 from ledger.units import grow
 from projections.errors import PositionLostError
@@ -26,7 +25,7 @@ from projections.reconciling.reaching import Compared, compare_tree
 from projections.reconciling.reading import Table, read
 from projections.reconciling.tables import TABLES, Exactly, Sums, first_bucket, first_cell, name_leaf
 from projections.reconciling.trees import Cells, Expected, Leaves, Misfit, Question, ask, tell
-from projections.totals import Totals
+from projections.totals import Totals, read_hierarchy
 from projections.unit_totals import NAME as UNIT_TOTALS
 
 _QUERIES = sql.load("projections.sql", "reconcile.sql")
@@ -292,12 +291,14 @@ def _questions(tree: UnitTree, hierarchies: Sequence[str], on: Sequence[date], t
 
 
 def _tree_named(hierarchy: str, today: date) -> str:
-    if hierarchy in ("then", "now"):
-        return "then" if hierarchy == "then" else str(today)
-    try:
-        return str(date.fromisoformat(hierarchy))
-    except ValueError:
-        raise FieldInvalidError("hierarchy", f"{shown(hierarchy)} is not then, now or a day") from None
+    match read_hierarchy(hierarchy):
+        case "then":
+            return "then"
+        case "now":
+            return str(today)
+        case day:
+            # The same day may be written in several ways.
+            return str(date.fromisoformat(day))
 
 
 def _placed(

@@ -10,12 +10,12 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg.sql import Composed
 
-from ledger import Ledger, sql
+from ledger import Ledger
 from ledger.store import translated
 from projections.components import NAMES
 from projections.errors import NotCaughtUpError, PositionLostError
+from projections.tracking import QUERIES
 
-_QUERIES = sql.load("projections.sql", "tracking.sql")
 _WAIT_STEP_SECONDS_MIN, _WAIT_STEP_SECONDS_MAX = 0.005, 0.1
 """How often a reader that waits looks: at first often, then rarely, for there may be a hundred of them."""
 WAITERS_MAX = 24
@@ -54,7 +54,7 @@ def status(ledger: Ledger) -> list[ProjectionStatus]:
             str(PositionLostError(name)) if lost else error,
         )
         for name, lost, position, head, error, lag_seconds in ask(
-            ledger, _QUERIES["status"], {"names": list(NAMES)}
+            ledger, QUERIES["status"], {"names": list(NAMES)}
         )
     ]
 
@@ -83,7 +83,7 @@ def ask(
 
 def position_of(ledger: Ledger, name: str) -> int:
     """Return the last position that a projection has counted. Raise UnavailableError if it cannot be told."""
-    for (position,) in ask(ledger, _QUERIES["position"], {"name": name}):
+    for (position,) in ask(ledger, QUERIES["position"], {"name": name}):
         return int(position)
     raise PositionLostError(name)
 

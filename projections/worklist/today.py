@@ -5,6 +5,7 @@ from uuid import UUID
 
 from ledger import UnitTree
 from ledger.units import Place, TreeOn, allocations
+from projections.hierarchies import UNALLOCATED, told_unit
 
 
 class Today:
@@ -37,6 +38,5 @@ class Today:
 
     def name(self, unit_id: UUID | None, day: date) -> dict[str, str | None]:
         if unit_id is None:
-            return {"code": None, "name": "unallocated", "level": None}
-        unit = self.tree.called(unit_id, day)
-        return {"code": unit.code, "name": unit.name, "level": unit.level}
+            return UNALLOCATED
+        return told_unit(self.tree.called(unit_id, day))
