@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Literal
 
 import click
@@ -39,6 +40,11 @@ def note(text: str, *, style: str = "") -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(
         text, style=style or None
     )
+
+
+def told_time(at: datetime) -> str:
+    """Return a time of the log, which is UTC, as tables tell it: to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
 def note_provisional(days: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from api.cli.citizens import read_citizen
 from api.cli.common import DAY, INSTANT, Checked, Context, command
-from api.cli.output import Output, note_provisional
+from api.cli.output import Output, note_provisional, told_time
 from api.totals import flat
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
@@ -255,7 +255,7 @@ def _tell_history(output: Output, found: History) -> None:
             event.type,
             *([event.level or ""] if several else []),
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S %z}",
-            f"{event.recorded_at:%Y-%m-%d %H:%M:%S}Z",
+            told_time(event.recorded_at),
             _called(event.unit) if event.unit else "",
             event.actor,
             ", ".join(_details(event)),

@@ -9,7 +9,7 @@ import msgspec
 
 from api.cli.citizens import checked_text, read_citizen
 from api.cli.common import DAY, Context, command, group
-from api.cli.output import note
+from api.cli.output import note, told_time
 from api.purposes import list_purposes
 from ledger import Looks, read_purposes
 from ledger.reads import DropDone, DropPlan
@@ -51,7 +51,7 @@ def _tell(context: Context, found: Looks) -> None:
         [
             [
                 row.position,
-                f"{row.recorded_at:%Y-%m-%d %H:%M:%S}Z",
+                told_time(row.recorded_at),
                 row.type,
                 row.who,
                 row.kind,

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime
 from typing import Any
 
 import click
 import msgspec
 
 from api.cli.common import DAY, Context, command
+from api.cli.output import told_time
 from api.cli.told_changes import tell_change
 from api.units import ChangeRow, list_changes
 from ledger import Ledger
@@ -189,17 +189,13 @@ def changes(context: Context) -> None:
 
 def _for_people(change: ChangeRow) -> dict[str, str]:
     """Return what a table says in other words: a decree that lacks, and times to the second."""
-    told = {"decree": change.decree or "none", "recorded_at": _time(change.recorded_at)}
+    told = {"decree": change.decree or "none", "recorded_at": told_time(change.recorded_at)}
     if change.withdrawn_recorded_at is not None:
         told |= {
             "withdrawn_decree": change.withdrawn_decree or "none",
-            "withdrawn_recorded_at": _time(change.withdrawn_recorded_at),
+            "withdrawn_recorded_at": told_time(change.withdrawn_recorded_at),
         }
     return told
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
 COMMANDS = (rename, move, merge, split, abolish, reorganise, withdraw, changes)
