@@ -47,6 +47,11 @@ def told_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 
+def true_for(position: int, recorded_at: datetime) -> str:
+    """Return the words for the position that an answer is true for, and when that was recorded, UTC."""
+    return f"true for position {position:,}, recorded {recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def note_provisional(days: str) -> None:
     """Tell the person that some of the *days* that matter may turn out to be holidays."""
     note(f"provisional: it is not announced yet which of the days {days} are holidays", style="yellow")

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from api.cli.common import DAY, INSTANT, Context, command
-from api.cli.output import NOT_AVAILABLE, Output, note_provisional
+from api.cli.output import NOT_AVAILABLE, Output, note_provisional, true_for
 from ledger.target_events import MEASURES, Measure
 from projections import GoalProgress, Progress, ProgressAnswer, ProgressQuery, ProgressRow
 from projections.progress_counts import By
@@ -97,10 +97,7 @@ def tell_progress(output: Output, answer: ProgressAnswer) -> None:
         columns = ("from" if name == "from_day" else name for name in _COLUMNS)
         output.rows("", ["row", "code", "name", "unit_level", *columns], rows)
         return
-    output.say(
-        f"at the end of {answer.on}; true for position {answer.position:,}, "
-        f"recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    output.say(f"at the end of {answer.on}; {true_for(answer.position, answer.recorded_at)}")
     if not answer.goals:
         output.say("no unit asked about has a target; ledger targets list shows what there is")
     for goal in answer.goals:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from api.cli.common import DAY, REFUSED, Context, command
-from api.cli.output import Output, note
+from api.cli.output import Output, note, true_for
 from projections import RULE_NAMES, CueQuery, Cues, CuesAnswer, Reconciled, RuleName, catch_up, open_totals
 from projections import reconcile as prove
 from projections.cues import CUES_MAX, POSITIONS_MAX
@@ -59,8 +59,8 @@ def _tell(context: Context, found: Reconciled) -> None:
             [[one.what, one.compared, one.differs.sentence if one.differs else ""] for one in found.proved],
         )
         output.say(
-            f"{found.events:,} events of {found.dossiers:,} dossiers in {found.seconds:g} s; true for position "
-            f"{found.position:,}, recorded {found.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"{found.events:,} events of {found.dossiers:,} dossiers in {found.seconds:g} s; "
+            f"{true_for(found.position, found.recorded_at)}"
         )
         if found.difference is None:
             output.say("everything adds up")

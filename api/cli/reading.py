@@ -11,7 +11,7 @@ import msgspec
 
 from api.cli.citizens import read_citizen
 from api.cli.common import DAY, INSTANT, Checked, Context, command
-from api.cli.output import Output, note_provisional, told_time
+from api.cli.output import Output, note_provisional, told_time, true_for
 from api.totals import flat
 from ledger import History, HistoryEvent
 from ledger.commands import NO_TEAM
@@ -132,7 +132,7 @@ def tell_totals(output: Output, answer: TotalsAnswer, bys: Sequence[By]) -> None
             if column not in same
             and (total.get(column, 1) or column in _ALWAYS or answer.sum.get(column.removesuffix("_before")))
         ]
-    told = f"true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+    told = true_for(answer.position, answer.recorded_at)
     if answer.previous is not None:
         told += f"; before: {answer.previous.from_day} to {answer.previous.to_day}"
     lasts = ["total", *[""] * (len(keys) - 1), *total.values()]
@@ -196,7 +196,7 @@ def _tell_overdue(output: Output, answer: OverdueAnswer) -> None:
     keys, rows = _by_unit(output, answer.rows, OVERDUE_MEASURES)
     when = f"will be overdue on {answer.on} if nothing happens" if answer.forecast else f"on {answer.on}"
     output.rows(
-        f"{when}; true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{when}; {true_for(answer.position, answer.recorded_at)}",
         [*keys, *OVERDUE_MEASURES],
         rows,
         total=["total", *[""] * (len(keys) - 1), *(answer.sum[name] for name in OVERDUE_MEASURES)],

@@ -5,7 +5,7 @@ from datetime import date
 import click
 
 from api.cli.common import DAY, Context, command
-from api.cli.output import Output, note, note_provisional
+from api.cli.output import Output, note, note_provisional, true_for
 from api.worklist import rows_of_ageing, rows_of_worklist
 from ledger.business_time import VIETNAM
 from ledger.commands import PLACES
@@ -109,7 +109,7 @@ def _tell_worklist(output: Output, answer: WorklistAnswer) -> None:
             "unit",
         ]
         output.rows(
-            f"on {answer.on}; true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+            f"on {answer.on}; {true_for(answer.position, answer.recorded_at)}",
             [*columns, "residence", "place", "team", "actor"],
             rows,
         )
@@ -150,7 +150,7 @@ def ageing(
     for total in answer.sum if output.form == "table" else ():
         rows.append(["total", "", "", total["step"], *(total[name] for name in MEASURES)])
     output.rows(
-        f"on {answer.on}; true for position {answer.position:,}, recorded {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"on {answer.on}; {true_for(answer.position, answer.recorded_at)}",
         columns,
         rows,
     )
