@@ -48,13 +48,14 @@ def _tell(output: Output, report: Report) -> None:
             output.rows("faults", names, [[fault[name] for name in names] for fault in report.faults])
         return
     # One table for programs: an event with what is wrong with it, then what is wrong with the whole.
-    wrong = {
-        event["version"]: [one for one in report.faults if one["version"] == event["version"]]
-        for event in report.events
-    }
     rows = [
-        [*(event[column] for column in columns), " ".join(one["fault"] for one in wrong[event["version"]])]
+        [*(event[column] for column in columns), " ".join(_faults_of(report, event["version"]))]
         for event in report.events
     ]
-    whole = [one["fault"] for one in report.faults if one["version"] is None]
-    output.rows("", [*columns, "faults"], rows + [[None] * len(columns) + [fault] for fault in whole])
+    whole = [[None] * len(columns) + [fault] for fault in _faults_of(report, None)]
+    output.rows("", [*columns, "faults"], rows + whole)
+
+
+def _faults_of(report: Report, version: int | None) -> list[str]:
+    """Return what is wrong with an event, by name; None: with the whole."""
+    return [one["fault"] for one in report.faults if one["version"] == version]
