@@ -55,7 +55,7 @@ def report_changes(
     )
     comparison = Comparison(totals, reissued.frozen, reissued.answer, before, tree, cut.position)
     rows, sums = comparison.rows()
-    page, more = comparison.events(ledger, kind, max(after, report.position), min(limit, PAGE_MAX))
+    page, more = comparison.events(ledger, rows, kind, max(after, report.position), min(limit, PAGE_MAX))
     return ReportChanges(
         name,
         report.position,

@@ -63,7 +63,6 @@ class Comparison:
         self._told: dict[Key, dict[str, Any]] = {}
         """What rows are called: as now, else as then."""
         self._kinds = self._changed()
-        self._moved_any = False
 
     def _unit_now(self) -> Unit | None:
         """Return what the unit that the report is about is on its day by now; it may have another code."""
@@ -160,8 +159,7 @@ class Comparison:
             }
             rows.append(self._names(named) | {"counts": counts})
         sums = {name: added([row["counts"][name] for row in rows]) for name in MEASURES}
-        self._moved_any = any(change.moved for row in rows for change in row["counts"].values())
-        if self._moved_any and self._tree.version == self._before.version:
+        if _moved_any(rows) and self._tree.version == self._before.version:
             raise CountsDifferError(self._since, self._position)
         return rows, sums
 
@@ -171,10 +169,14 @@ class Comparison:
         return CountChange(frozen, now, now - frozen, **kinds, moved=now - frozen - sum(kinds.values()))
 
     def events(
-        self, ledger: Ledger, kind: Kind | None, after: int, limit: int
+        self, ledger: Ledger, rows: Sequence[Mapping[str, Any]], kind: Kind | None, after: int, limit: int
     ) -> tuple[list[ChangingEvent], bool]:
-        """Return a page of what changes the report, and whether there is more."""
-        moved = [] if kind not in (None, "moved") else self._reorganisations(ledger, after)
+        """Return a page of what changes the report, and whether there is more.
+
+        Args:
+            rows: As ``rows`` returns them: units have changed it only where something of them was moved.
+        """
+        moved = self._reorganisations(ledger, after) if kind in (None, "moved") and _moved_any(rows) else []
         found = [] if kind == "moved" else self._page(kind, after, limit + 1)
         events = sorted([*moved, *found], key=lambda event: event.position)
         return events[:limit], len(events) > limit
@@ -216,9 +218,7 @@ class Comparison:
         )
 
     def _reorganisations(self, ledger: Ledger, after: int) -> list[ChangingEvent]:
-        """Return the changes of units since that move something, where anything has moved."""
-        if not self._moved_any:
-            return []
+        """Return the changes of units since that move something."""
         found = []
         for position, last, event in together(self._tree.entries[self._before.version :]):
             effective = effective_of(event, self._tree)
@@ -254,6 +254,10 @@ def _identity(unit: Mapping[str, str | None], tree: UnitTree, day: date) -> obje
         and (called.name, called.level) == (unit["name"], unit["level"])
     }
     return found.pop() if len(found) == 1 else tuple(unit.values())
+
+
+def _moved_any(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(change.moved for row in rows for change in row["counts"].values())
 
 
 def _first_unit(event: DossierEvent) -> UUID | None:
