@@ -64,8 +64,17 @@ def test_what_a_client_wrote_is_not_believed():
 
 @pytest.mark.parametrize(
     "told",
-    ["", " ", "unknown", "_hidden", "x", "192.0.2", "192.0.2.256", "0300.0.2.1", "192.0.2.1:", "192.0.2.1:x"]
-    + [
+    [
+        "",
+        " ",
+        "unknown",
+        "_hidden",
+        "x",
+        "192.0.2",
+        "192.0.2.256",
+        "0300.0.2.1",
+        "192.0.2.1:",
+        "192.0.2.1:x",
         "192.0.2.1:123456",
         "192.0.2.1:80:80",
         "[192.0.2.1",
@@ -73,8 +82,13 @@ def test_what_a_client_wrote_is_not_believed():
         "[::1]x",
         "fe80::1%eth0",
         "192.0.2.1/32",
-    ]
-    + ["192.0.2.1 192.0.2.2", "192.0.2.1;", "\xb2.0.2.1", "http://192.0.2.1", "-1", "3221225985"],
+        "192.0.2.1 192.0.2.2",
+        "192.0.2.1;",
+        "\xb2.0.2.1",
+        "http://192.0.2.1",
+        "-1",
+        "3221225985",
+    ],
 )
 def test_what_is_no_address_makes_it_the_proxys_own(told):
     """Of the one that said so, and not of whoever it named before."""

@@ -140,20 +140,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def served(place: Database, folder: Path) -> Iterator[Served]:
     """Two workers, and a log of everything."""
-    with serving(
-        place,
-        folder,
-        *(
-            "--workers",
-            "2",
-            "--log",
-            "json",
-            "--allow-host",
-            "ledger.example",
-            "--trusted-proxy",
-            "127.0.0.1",
-        ),
-    ) as served:
+    arguments = ("--log", "json", "--allow-host", "ledger.example", "--trusted-proxy", "127.0.0.1")
+    with serving(place, folder, "--workers", "2", *arguments) as served:
         yield served
 
 
