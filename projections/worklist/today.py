@@ -9,7 +9,7 @@ from projections.hierarchies import UNALLOCATED, told_unit
 
 
 class Today:
-    """Where dossiers count in the tree of a day."""
+    """One tree on one day, that of a list's first page; worked out whole, once for all pages of the day."""
 
     def __init__(self, tree: UnitTree, day: date) -> None:
         self.tree, self.day = tree, day
@@ -37,6 +37,7 @@ class Today:
         return found
 
     def name(self, unit_id: UUID | None, day: date) -> dict[str, str | None]:
+        """Return what a unit was called on a day, in this tree; None: what is unallocated under no unit."""
         if unit_id is None:
             return UNALLOCATED
         return told_unit(self.tree.called(unit_id, day))
