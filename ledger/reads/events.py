@@ -51,15 +51,7 @@ class EmbargoLifted(Fact, frozen=True, gc=False, kw_only=True, tag="embargo.lift
     text: str
 
 
-class LooksDropped(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag="looks.dropped.v1",
-):
+class LooksDropped(Fact, frozen=True, gc=False, kw_only=True, tag="looks.dropped.v1"):
     """Looks were dropped because of their age; stands in a stream of its own, and is never dropped itself."""
 
     before: date

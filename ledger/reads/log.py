@@ -137,10 +137,7 @@ class Reads:
 
         Both are of one moment: what is laid later has a greater version.
         """
-        with translated(), self._datastore.get_connection() as connection:
-            cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
-            parameters = {"id": dossier_id, "topics": EMBARGO_TOPICS}
-            [[version, *row]] = cursor.execute(_QUERIES["last"], parameters).fetchall()
+        [[version, *row]] = self._rows("last", {"id": dossier_id, "topics": EMBARGO_TOPICS})
         return version, None if row[0] is None else _entry(row)
 
     def until(self, dossier_id: UUID, version: int, *, after: int = 0) -> Iterator[ReadsEntry]:
@@ -158,9 +155,7 @@ class Reads:
                 "after": after,
                 "limit": PAGE_ENTRIES,
             }
-            with translated(), self._datastore.get_connection() as connection:
-                cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
-                rows = cursor.execute(_QUERIES["page"], parameters).fetchall()
+            rows = self._rows("page", parameters)
             yield from map(_entry, rows)
             if len(rows) < PAGE_ENTRIES:
                 return
@@ -168,10 +163,12 @@ class Reads:
 
     def drops(self) -> list[LooksDropped]:
         """Return what was ever dropped, oldest first."""
+        return [_decode_drop(state) for (state,) in self._rows("drops", {"drops": DROPS_STREAM})]
+
+    def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[Any]:
         with translated(), self._datastore.get_connection() as connection:
             cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=tuple_row, binary=True)
-            rows = cursor.execute(_QUERIES["drops"], {"drops": DROPS_STREAM}).fetchall()
-        return [_decode_drop(state) for (state,) in rows]
+            return cursor.execute(_QUERIES[query], parameters).fetchall()
 
 
 def _entry(row: Sequence[Any]) -> ReadsEntry:
