@@ -135,13 +135,15 @@ class TellsDossiers(LedgerBase):
         return number
 
     def _find(self, citizen: str, by: Principal, purpose: Purpose) -> UUID:
+        """Return the dossier of a citizen, to be told to nobody before ``_entries`` has let them have it."""
         check_citizen(citizen)
         check_holds_not("purpose_text", purpose.text, citizen)
         with translated():
             dossier_id = self.recorder.find(self._identities.lookup(citizen))
-        if None not in by.parts(Right.HISTORY):
-            self._entries(dossier_id or _NO_DOSSIER, by, Right.HISTORY)
         if dossier_id is None:
+            if None not in by.parts(Right.HISTORY):
+                # The same refusal, by the same way, as of a dossier that is none of theirs.
+                self._entries(_NO_DOSSIER, by, Right.HISTORY)
             raise CitizenUnknownError
         return dossier_id
 
