@@ -511,7 +511,7 @@ class KeyConflictError(LedgerError):
             f"({', '.join(fields)}); a retry must repeat the content, a new report needs a new key"
         )
         self.key = key
-        self.version = version
+        self.version: int | None = version
         self.fields = fields
 
 
@@ -523,7 +523,7 @@ class KeyElsewhereError(KeyConflictError):
             self,
             f"the key {key} was used in this dossier by a report for which you may not report; send this one with a new key",
         )
-        self.key = key
+        self.key, self.version, self.fields = key, None, ()
 
 
 class NotRecordedError(LedgerError):

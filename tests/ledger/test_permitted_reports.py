@@ -153,6 +153,7 @@ def test_a_retry_is_answered_to_who_might_have_sent_it_and_to_nobody_else(shared
     [refused] = shared.record_many([collect(citizen=someone, unit=BESIDE)], by=outside)
     assert "send this one with a new key" in refused.detail
     assert UNIT not in refused.detail
+    assert (None, ()) == (refused.error.version, refused.error.fields)
 
 
 def test_a_retry_counts_where_it_was_recorded_whatever_was_corrected_since(shared, someone):
