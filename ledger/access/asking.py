@@ -31,10 +31,9 @@ def check_right(by: Principal, *rights: Right) -> None:
     """Raise NotPermittedError unless somebody holds one of the rights over some part."""
     for right in rights:
         if by.holds(right):
-            break
-    else:
-        told = " or ".join(WORDS[right] for right in sorted(rights))
-        raise NotPermittedError(f"you have no role to {told}; whoever runs the ledger gives roles")
+            return
+    told = " or ".join(WORDS[right] for right in sorted(rights))
+    raise NotPermittedError(f"you have no role to {told}; whoever runs the ledger gives roles")
 
 
 def check_everything(by: Principal, right: Right, tree: UnitTree, day: date) -> None:

@@ -4,7 +4,7 @@ It is asked before anything is told of what there is: whoever may not report for
 whether a dossier was ever seen there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import NamedTuple
@@ -72,16 +72,11 @@ def check_report(by: Principal, command: AnyCommand, dossier: Dossier, reach: Re
 def part_reporting(by: Principal, command: AnyCommand, dossier: Dossier, reach: Reach) -> UUID | None:
     """Return the unit over which somebody holds the right to a report that they may make; None: the whole ledger."""
     right, day = RIGHT_TO_REPORT[command.TYPE], business_day(command.occurred_at)
-    parts = by.parts(right)
-    if None in parts:
-        return None
     spots: list[Spot] = []
     with suppress(UnitError):
         # A retry may name a unit that there is no more.
         spots = _spots_of(command, dossier, reach, day)
-    aboves = (reach.above(spot.unit_id, day, spot.allocated_id) for spot in spots)
-    found = (by.part(right, above) for above in aboves if by.may(right, above))
-    return next(found, min(filter(None, parts)))
+    return _part_over(by, right, spots, day, reach)
 
 
 def reaches_dossier(
@@ -91,8 +86,7 @@ def reaches_dossier(
     if None in by.parts(right):
         return True
     return any(
-        by.may(right, reach.above(step.unit_id, day, step.allocated_id))
-        for step in standing_steps(entries).values()
+        by.may(right, reach.above(spot.unit_id, day, spot.allocated_id)) for spot in _standing_spots(entries)
     )
 
 
@@ -100,12 +94,18 @@ def part_reached(
     by: Principal, right: Right, entries: Sequence[AnyDossierEvent], day: date, reach: Reach
 ) -> UUID | None:
     """Return the unit over which somebody holds a right that reaches a dossier; None: the whole ledger."""
-    if None in by.parts(right):
+    return _part_over(by, right, _standing_spots(entries), day, reach)
+
+
+def _part_over(by: Principal, right: Right, spots: Iterable[Spot], day: date, reach: Reach) -> UUID | None:
+    """Return the unit over which somebody holds a right, by the first spot that it reaches; None: the whole ledger."""
+    parts = by.parts(right)
+    if None in parts:
         return None
-    aboves = (reach.above(step.unit_id, day, step.allocated_id) for step in standing_steps(entries).values())
-    parts = (by.part(right, above) for above in aboves if by.may(right, above))
+    aboves = (reach.above(spot.unit_id, day, spot.allocated_id) for spot in spots)
+    found = (by.part(right, above) for above in aboves if by.may(right, above))
     # Units may have changed since it was found to be reached; then it is told as held over any part.
-    return next(parts, min(filter(None, by.parts(right))))
+    return next(found, min(filter(None, parts)))
 
 
 def _all_within(by: Principal, right: Right, spots: Iterable[Spot], day: date, reach: Reach) -> bool:
@@ -120,6 +120,11 @@ def _recorded_within(by: Principal, right: Right, dossier: Dossier, version: int
     else:
         spots = [Spot(event.unit_id, getattr(event, "allocated_id", None))]
     return _all_within(by, right, spots, business_day(event.occurred_at), reach)
+
+
+def _standing_spots(entries: Sequence[AnyDossierEvent]) -> Iterator[Spot]:
+    for step in standing_steps(entries).values():
+        yield Spot(step.unit_id, step.allocated_id)
 
 
 def _spots_of(command: AnyCommand, dossier: Dossier, reach: Reach, day: date) -> list[Spot]:
