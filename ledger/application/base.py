@@ -86,8 +86,9 @@ class LedgerBase:
         self._new_id = new_id
         self._tree = UnitTree()
         self._reach = Reach(self._tree)
-        self._tree_lock = threading.Lock()
         self._targets = Targets()
+        self._known_lock = threading.Lock()
+        """Of whoever puts a later tree, or later targets, in the place of those that are known."""
         self._key_ring = KeyRing(self.recorder, self.tree, policy.key_days_max)
 
     def __enter__(self) -> Self:
@@ -160,7 +161,7 @@ class LedgerBase:
             return known
         # Threads may race here, so each grows the tree that it read on from; the latest version is kept.
         grown = grow(known, [(entry.position, _unit_event(entry)) for entry in entries])
-        with self._tree_lock:
+        with self._known_lock:
             self._tree = max(self._tree, grown, key=_version)
             return self._tree
 

@@ -63,8 +63,10 @@ class KeepsTargets(LedgerBase):
             entries = self.recorder.read_stream(TARGETS_STREAM, after=known.version)
         if entries:
             grown = grow(known, [(entry.position, _target_event(entry)) for entry in entries])
-            if grown.version > self._targets.version:
-                self._targets = grown
+            # As in ``tree``: of threads that race the latest version is kept.
+            with self._known_lock:
+                if grown.version > self._targets.version:
+                    self._targets = grown
         return self._targets if at is None else self._targets.at(at)
 
     def set_denominators(
