@@ -6,12 +6,12 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
 from ledger.access.keys import Key, Keys, grow
 from ledger.access.rights import Role
-from ledger.business_time import business_day
 from ledger.checks import ACTOR_CHARACTERS_MAX, check_text
 from ledger.errors import ApiKeyUnknownError, ContentionError, FieldInvalidError, FieldMissingError
 from ledger.events import Recorded
@@ -76,9 +76,21 @@ class KeyRing:
         return self._keys
 
     def create(
-        self, roles: Sequence[Role], *, unit: str | None, name: str, days: int, actor: str, now: datetime
+        self,
+        roles: Sequence[Role],
+        scope: Callable[[UnitTree], UUID | None],
+        *,
+        name: str,
+        days: int,
+        actor: str,
+        now: datetime,
     ) -> KeyMade:
-        """Make a key, as ``Ledger.create_key`` says."""
+        """Make a key, as ``Ledger.create_key`` says.
+
+        Args:
+            scope: Returns over which unit of a tree it is; None: over the whole ledger. It raises where there is no such
+                unit, or it is not for whoever asks.
+        """
         check_text("actor", actor, ACTOR_CHARACTERS_MAX)
         if name:
             check_text("name", name)
@@ -93,7 +105,7 @@ class KeyRing:
         hashed = parts[1]
 
         def decide(_keys: Keys, tree: UnitTree) -> KeyEvent:
-            unit_id = None if unit is None else tree.resolve(unit, business_day(now)).id
+            unit_id = scope(tree)
             return KeyCreated(
                 key_id=key_id,
                 hash=hashed,

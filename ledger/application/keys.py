@@ -1,11 +1,13 @@
 """API keys: who may make and revoke them."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from ledger.access import Grant, Keys, Principal, Right, Role
 from ledger.access.keys import Key
 from ledger.application.base import LedgerBase
 from ledger.key_ring import DAYS, KeyMade
+from ledger.units import UnitTree
 
 
 class KeepsKeys(LedgerBase):
@@ -41,10 +43,14 @@ class KeepsKeys(LedgerBase):
             UnitError: No unit has the code today.
             UnavailableError: Not known whether it was recorded; if so, nobody has its text.
         """
-        operator, tree, today = self.asking(by, Right.OPERATE), self.tree(), self.today()
-        scope = None if unit is None else tree.resolve(unit, today)
-        self.check_asked(operator, Right.OPERATE, scope, today, tree)
-        return self._key_ring.create(roles, unit=unit, name=name, days=days, actor=actor, now=self._now())
+        operator, today = self.asking(by, Right.OPERATE), self.today()
+
+        def scope(tree: UnitTree) -> UUID | None:
+            found = None if unit is None else tree.resolve(unit, today)
+            self.check_asked(operator, Right.OPERATE, found, today, tree)
+            return None if found is None else found.id
+
+        return self._key_ring.create(roles, scope, name=name, days=days, actor=actor, now=self._now())
 
     def revoke_key(
         self, key_id: str, *, actor: str = "local", by: Principal | None = None

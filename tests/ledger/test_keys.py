@@ -6,20 +6,23 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledger.access import Grant, Role
+from ledger.access import Grant, Principal, Role
 from ledger.access.keys import Keys, grow
 from ledger.errors import (
     ApiKeyUnknownError,
     DossierUnknownError,
     InputError,
+    NotPermittedError,
     UnitNotValidError,
     UnitUnknownError,
 )
 from ledger.key_events import KEYS_STREAM, KeyCreated, KeyGrant
 from ledger.key_ring import parts_of
+from ledger.units.commands import MoveUnits
 from tests.conftest import NOW, check_ledger
 
 UNITS = 586
+TODAY = date(2024, 12, 9)
 
 
 def test_a_ledger_begins_without_any_key(ledger):
@@ -35,7 +38,7 @@ def test_a_key_is_an_event_that_holds_its_hash_and_not_itself(ledger, operator):
     assert ("alk", 12, 43) == (prefix, len(key_id), len(secret))
     assert hashlib.sha256(secret.encode()).digest() == made.key.hash
     assert secret not in str(made) + repr(made) + repr(made.key) + repr(made.key.principal)
-    unit_id = ledger.tree().resolve("14758", date(2024, 12, 9)).id
+    unit_id = ledger.tree().resolve("14758", TODAY).id
     assert (Grant(Role.RECORDER, unit_id),) == made.key.grants
     assert NOW + timedelta(days=30) == made.key.expires_at
     assert ("machine", key_id, "") == (
@@ -105,6 +108,24 @@ def test_a_unit_is_meant_as_of_today(ledger, clock):
     clock.now = NOW - timedelta(days=365 * 5)
     with pytest.raises(UnitNotValidError):
         ledger.create_key([Role.RECORDER], unit="14758")
+
+
+def test_whether_somebody_may_is_asked_of_the_tree_that_it_is_recorded_by(ledger, open_again, monkeypatch):
+    """Where the unit is moved out of their part meanwhile, they make no key over it."""
+    district = ledger.tree().resolve("380", TODAY).id
+    by, check = Principal("p", "machine", (Grant(Role.OPERATOR, district),)), ledger.check_asked
+
+    def moved_meanwhile(*arguments):
+        check(*arguments)
+        monkeypatch.undo()
+        moved = MoveUnits(units=("14758",), parent="401", effective=TODAY, decree="d")
+        open_again().change_units(moved)
+
+    monkeypatch.setattr(ledger, "check_asked", moved_meanwhile)
+    with pytest.raises(NotPermittedError):
+        ledger.create_key([Role.VIEWER], unit="14758", by=by)
+    assert {} == ledger.keys().by_id
+    check_ledger(ledger, length=UNITS + 1)
 
 
 def test_a_key_that_there_is_not_cannot_be_revoked(ledger):
