@@ -91,9 +91,8 @@ def root_from(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
         if size > 1 or path:
             refuse("proof_false", "it has not as many hashes as the tree has levels there")
         return leaf
-    left = (
-        1 << (size - 1).bit_length() - 1
-    )  # Leaves left of the root: the largest power of two below the size.
+    # Leaves left of the root: the largest power of two below the size.
+    left = 1 << (size - 1).bit_length() - 1
     *below, sibling = path
     if index < left:
         return parent_of(root_from(leaf, index, left, below), sibling)
@@ -219,17 +218,15 @@ def read_note(whole: str, code: str) -> Note:
     text, blank, lines = whole.rpartition("\n\n")
     if not blank or not lines.endswith("\n") or not is_text(whole):
         refuse(code, "it is no signed note")
+    signature_lines = lines[:-1].split("\n")
+    if len(signature_lines) > 100:
+        refuse(code, "it has more than 100 signature lines")
     signatures: list[tuple[str, bytes]] = []
-    for line in lines[:-1].split("\n")[:101]:
-        dash, name, value = ([*line.split(" "), "", ""])[:3]
+    for line in signature_lines:
+        dash, _, rest = line.partition(" ")
+        name, _, value = rest.partition(" ")
         data = base64_or(code, value)
-        if (
-            dash != "\u2014"
-            or not is_name(name)
-            or len(data) < 5
-            or line.count(" ") != 2
-            or len(signatures) == 100
-        ):
+        if dash != "\u2014" or not is_name(name) or len(data) < 5:
             refuse(code, "a signature line is none")
         signatures.append((name, data))
     return Note(text + "\n", signatures)
@@ -603,9 +600,9 @@ def stated_count(bundle: Bundle, logs: list[Key], checkpoint: str) -> int:
     statement = read_note(bundle.count, "count_not_signed")
     if key.kind != NOTE or not statement.signed_by([key]):
         refuse("count_not_signed", "the key that states counts has not signed the number")
-    *about, count, _ = ["", *statement.text.split("\n")]
+    *about, count, _ = statement.text.split("\n")
     tree = checkpoint.split("\n")[:3]
-    if lines[1] != tree[0] or about != ["", "activation-ledger/count/v1", *tree, str(bundle.stream)]:
+    if lines[1] != tree[0] or about != ["activation-ledger/count/v1", *tree, str(bundle.stream)]:
         refuse("count_of_another")
     try:
         return read_number(count)
