@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -85,7 +85,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Bundle":
+    def from_bytes(cls, data: bytes) -> Self:
         """Read a file; nothing is proved by that: ``verify`` does.
 
         Raises:

@@ -1,14 +1,11 @@
 """What a log signs: how large its tree is and what its root, as C2SP tlog-checkpoint (v1.0.0) says."""
 
-import re
 from dataclasses import dataclass
 from typing import Self
 
-from ledger.tlog import base64_text
+from ledger.tlog import base64_text, decimal_text
 from ledger.tlog.errors import CheckpointError
 from ledger.tlog.tree import EMPTY_ROOT, HASH_BYTES, SIZE_MAX
-
-_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +42,8 @@ class Checkpoint:
         origin, *more = text.split("\n")
         if len(more) < 3 or more.pop():
             raise CheckpointError("a checkpoint has three lines at least")
-        size = read_number(more[0])
         try:
-            root = base64_text.read(more[1])
-        except ValueError:
-            raise CheckpointError("the checkpoint's root is not Base 64") from None
+            size, root = decimal_text.read(more[0]), base64_text.read(more[1])
+        except ValueError as error:
+            raise CheckpointError(f"the size or the root of the checkpoint: {error}") from None
         return cls(origin, size, root, tuple(more[2:]))
-
-
-def read_number(text: str) -> int:
-    """Read a decimal without leading zeroes, of 19 digits at most.
-
-    Raises:
-        CheckpointError: It is none.
-    """
-    if _DECIMAL.fullmatch(text) is None:
-        raise CheckpointError("a size or index is a decimal number without leading zeroes")
-    return int(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from cryptography.exceptions import InvalidSignature
 
@@ -29,7 +30,7 @@ class Signature:
         return f"{_DASH}{self.name} {base64_text.write(self.key_id + self.value)}\n"
 
     @classmethod
-    def from_line(cls, line: str) -> "Signature":
+    def from_line(cls, line: str) -> Self:
         """Read a line, without its end.
 
         Raises:
@@ -59,7 +60,7 @@ class Note:
         return str(self).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Note":
+    def from_bytes(cls, data: bytes) -> Self:
         """Read a note.
 
         Raises:

@@ -3,15 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.tlog.checkpoints import Checkpoint, read_number
-from ledger.tlog.errors import (
-    CheckpointError,
-    KeyTextError,
-    LogUnknownError,
-    PolicyError,
-    QuorumMissingError,
-    UnsignedError,
-)
+from ledger.tlog import decimal_text
+from ledger.tlog.checkpoints import Checkpoint
+from ledger.tlog.errors import LogUnknownError, PolicyError, QuorumMissingError, UnsignedError
 from ledger.tlog.keys import Kind, VerifierKey
 from ledger.tlog.notes import Note, Signed, signers
 
@@ -116,7 +110,7 @@ def read_policy(data: bytes) -> Policy:
             continue
         try:
             draft.add(words)
-        except (PolicyError, KeyTextError, CheckpointError) as error:
+        except ValueError as error:
             raise PolicyError(f"line {number} of the policy: {error}") from None
     if len(draft.quorum) != 1:
         raise PolicyError("a policy has exactly one line that begins with quorum")
@@ -133,7 +127,11 @@ class _Draft:
     quorum: list[str]
 
     def add(self, words: Sequence[str]) -> None:
-        """Take one line, or refuse it."""
+        """Take one line.
+
+        Raises:
+            ValueError: It cannot be one of a policy after those before it.
+        """
         match words:
             case ["log", key, *url] if len(url) < 2:
                 self.logs.append(Log(self._new_key(key, Kind.NOTE), *url))
@@ -189,7 +187,7 @@ class _Draft:
 def _least(text: str, members: int) -> int:
     if text in ("any", "all"):
         return 1 if text == "any" else members
-    least = read_number(text)
+    least = decimal_text.read(text)
     if not 1 <= least <= members:
         raise PolicyError(f"of {members} members, 1 to {members} can be needed")
     return least

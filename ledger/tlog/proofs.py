@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
-from ledger.tlog import base64_text
-from ledger.tlog.checkpoints import read_number
-from ledger.tlog.errors import CheckpointError, ProofError
+from ledger.tlog import base64_text, decimal_text
+from ledger.tlog.errors import ProofError
 from ledger.tlog.notes import Note
 from ledger.tlog.tree import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX
 
@@ -60,11 +59,9 @@ class TlogProof:
         if not lines or not lines[0].startswith("index "):
             raise ProofError("the proof has no index")
         try:
-            index = read_number(lines[0].removeprefix("index "))
+            index = decimal_text.read(lines[0].removeprefix("index "))
             hashes = tuple(base64_text.read(line) for line in lines[1:])
             opaque = None if extra is None else base64_text.read(extra)
-        except CheckpointError as error:
-            raise ProofError(str(error)) from None
-        except ValueError:
-            raise ProofError("a line of the proof is not Base 64") from None
+        except ValueError as error:
+            raise ProofError(f"a line of the proof: {error}") from None
         return cls(index, hashes, Note.from_bytes(checkpoint), opaque)
