@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import msgspec
 
 from ledger.database import Database
 from ledger.migrations import Component
-from ledger.privileges.made import read_made
+from ledger.privileges.made import filled, read_made
 from ledger.privileges.state import Held, Named, Part, RoleFacts, State, Thing
 
 DEFINERS_PATH = "pg_catalog, pg_temp"
@@ -64,6 +64,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
     made: dict[Part, str] = {}
     for component in components:
         names, schema = database.roles, component.place(database).schema
+        placeholders = {f"{{{role}}}": name for role, name in names.items()}
         file = _read(component)
         for role, facts in file.roles.items():
             roles[names[role]] = RoleFacts(facts.may_log_in)
@@ -80,7 +81,7 @@ def declare(database: Database, components: Sequence[Component]) -> State:
                 for column in columns
             }
             for name, lets in of.policies.items():
-                policies[Named(thing, name)] = _with_roles(lets, names)
+                policies[Named(thing, name)] = filled(lets, placeholders)
         for name, does in file.triggers.items():
             table = _TABLE_OF_TRIGGER(does)
             assert table, name
@@ -97,12 +98,6 @@ def declare(database: Database, components: Sequence[Component]) -> State:
         policies=policies,
         made=made,
     )
-
-
-def _with_roles(text: str, names: Mapping[str, str]) -> str:
-    for role, name in names.items():
-        text = text.replace(f"{{{role}}}", name)
-    return text
 
 
 def _read(component: Component) -> _File:

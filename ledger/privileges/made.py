@@ -35,7 +35,7 @@ def read_made(component: Component, schema: str) -> dict[Part, str]:
     text = (files(component.package) / FILE).read_text(encoding="utf-8")
     file = msgspec.convert(tomllib.loads(text), _File)
     names = placeholders(schema)
-    return {part: _filled(definition, names) for part, definition in _parts(file, schema)}
+    return {part: filled(definition, names) for part, definition in _parts(file, schema)}
 
 
 def placeholders(schema: str) -> dict[str, str]:
@@ -46,7 +46,8 @@ def placeholders(schema: str) -> dict[str, str]:
     }
 
 
-def _filled(text: str, names: Mapping[str, str]) -> str:
+def filled(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with the names that its placeholders, braces and all, stand for."""
     for placeholder, name in names.items():
         text = text.replace(placeholder, name)
     return text
