@@ -1,6 +1,7 @@
 """Reports as a client would send them, each right in itself unless a test says otherwise."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 from typing import Any
 
 from ledger import (
@@ -26,10 +27,16 @@ PART, OTHER_PART = "14764", "14767"
 VIETNAM = timezone(timedelta(hours=7))
 DAY = timedelta(days=1)
 MONDAY = datetime(2024, 12, 2, 8, 0, tzinfo=VIETNAM)
+_numbers = count(1)
 
 
 def citizen(number: int) -> str:
     return f"0380{number:08}"
+
+
+def new_citizen() -> str:
+    """Return a citizen whom no test of this process has reported yet."""
+    return citizen(next(_numbers))
 
 
 def report(command_class: type[Command], /, **fields: Any) -> Any:

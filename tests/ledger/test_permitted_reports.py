@@ -1,10 +1,8 @@
 """Who may record what: asked for where it would count, before anything is told of what there is."""
 
 import pickle
-from collections.abc import Iterator
 from datetime import date
 from io import BytesIO
-from itertools import count
 
 import pytest
 
@@ -13,12 +11,11 @@ from ledger.access import LOCAL, NOBODY, Grant, Principal, Right, Role
 from ledger.application import open_again
 from ledger.commands import FIELDS
 from ledger.errors import NotPermittedError, NotYourselfError
-from ledger.identities import Identities
 from ledger.importing import import_file
 from ledger.key_files import create_key_file
 from ledger.recording import Policy
 from ledger.units.commands import MergeUnits, SplitUnit
-from tests.conftest import NOW, Clock, Server, check_ledger
+from tests.conftest import NOW
 from tests.ledger.reports import (
     MONDAY,
     activate,
@@ -29,6 +26,7 @@ from tests.ledger.reports import (
     collect,
     confirm,
     lock,
+    new_citizen,
     reassign,
     void,
 )
@@ -37,25 +35,7 @@ UNIT, BESIDE, DISTRICT, PROVINCE = "14758", "14761", "380", "38"
 ELSEWHERE, OTHER_DISTRICT = "16093", "401"
 DAY = date(2024, 12, 2)
 
-_numbers = count(1)
 WHY = Purpose("audit")
-
-
-@pytest.fixture
-def someone() -> str:
-    """A citizen whom nobody has reported yet."""
-    return citizen(next(_numbers))
-
-
-@pytest.fixture(scope="module")
-def shared(server: Server, units_template: str) -> Iterator[Ledger]:
-    """One ledger for all tests that leave the units alone; each has citizens of its own."""
-    name = server.create(units_template)
-    with Ledger(server.database(name), Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
-        ledger.tree()
-        yield ledger
-        check_ledger(ledger)
-    server.drop(name)
 
 
 def principal(
@@ -122,7 +102,7 @@ def test_a_report_without_a_unit_counts_at_the_collecting_unit(shared, someone):
 
 def test_an_outsider_is_told_the_same_of_a_dossier_that_there_is_and_one_that_there_is_not(shared):
     """No unit, no entry, a key that is used: nothing of these tells whether somebody was ever reported."""
-    known, unknown = citizen(next(_numbers)), citizen(next(_numbers))
+    known, unknown = new_citizen(), new_citizen()
     for command in (collect(citizen=known), approve(citizen=known)):
         shared.record(command)
     approver, corrector, recorder = (
@@ -219,7 +199,7 @@ def test_four_eyes_are_those_of_two_people(shared, someone):
 
 
 def test_each_report_of_a_commit_is_asked_of_who_sent_it(shared):
-    people = [citizen(next(_numbers)) for _ in range(3)]
+    people = [new_citizen() for _ in range(3)]
     inside, outside = (principal(shared, (Role.RECORDER, code)) for code in (UNIT, ELSEWHERE))
     answers = shared.record_many([collect(citizen=one) for one in people], by=[inside, outside, LOCAL])
     assert [Receipt, Refusal, Receipt] == [type(answer) for answer in answers]
@@ -265,7 +245,7 @@ def test_who_reads_some_dossiers_is_told_the_same_of_others_and_of_none(shared, 
     shared.record(collect(citizen=someone))
     by = principal(shared, (Role.AUDITOR, BESIDE))
     told = []
-    for who in (someone, citizen(next(_numbers))):
+    for who in (someone, new_citizen()):
         with pytest.raises(NotPermittedError) as refused:
             shared.find(who, by=by, purpose=WHY)
         told.append(str(refused.value))
@@ -280,7 +260,7 @@ def test_the_log_is_followed_whole_or_not_at_all(shared):
 
 
 def test_a_file_is_recorded_as_far_as_its_sender_may(shared, tmp_path):
-    inside, outside = citizen(next(_numbers)), citizen(next(_numbers))
+    inside, outside = new_citizen(), new_citizen()
     rows = [
         [f"k{number}", kind, who, "2", unit, MONDAY.isoformat(), "cb01", *[""] * (len(FIELDS) - 7)]
         for number, (kind, who, unit) in enumerate(

@@ -1,10 +1,8 @@
 """A refusal tells what a dossier holds: like any other look it is in the second log before it is told."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from io import BytesIO
-from itertools import count
 
 import psycopg
 import pytest
@@ -13,33 +11,24 @@ from ledger import Ledger, Purpose, Receipt, Refusal
 from ledger.access import LOCAL, Grant, Principal, Role
 from ledger.commands import FIELDS
 from ledger.errors import PurposeUnknownError, ReadNotRecordedError
-from ledger.identities import Identities
 from ledger.importing import import_file
 from ledger.reads import Looked
 from ledger.reads.purposes import DEFAULT_PURPOSES
-from tests.conftest import Clock, Server, check_ledger, check_reads
-from tests.ledger.reports import DAY, MONDAY, a_life, approve, citizen, collect, lock, reassign, void
+from tests.conftest import check_ledger, check_reads
+from tests.ledger.reports import (
+    DAY,
+    MONDAY,
+    a_life,
+    approve,
+    citizen,
+    collect,
+    lock,
+    new_citizen,
+    reassign,
+    void,
+)
 
 UNIT, BESIDE, DISTRICT, ELSEWHERE = "14758", "14761", "380", "16093"
-_numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def shared(server: Server, units_template: str) -> Iterator[Ledger]:
-    """One ledger for all tests that leave the units alone; each has citizens of its own."""
-    name = server.create(units_template)
-    with Ledger(server.database(name), Identities(lookup=bytes(32), wrap=bytes(32)), now=Clock()) as ledger:
-        ledger.tree()
-        yield ledger
-        check_ledger(ledger)
-        check_reads(ledger.database)
-    server.drop(name)
-
-
-@pytest.fixture
-def someone() -> str:
-    """A citizen whom nobody has reported yet."""
-    return citizen(next(_numbers))
 
 
 def within(ledger: Ledger, role: Role, *codes: str | None, name: str = "p") -> Principal:
@@ -138,7 +127,7 @@ def test_a_dry_run_tells_by_what_it_takes_too(shared, someone):
     assert isinstance(answer, Receipt)
     assert ["refusal"] == [look.what for look in looks(shared, someone)]
     before = len(check_reads(shared.database))
-    new = citizen(next(_numbers))
+    new = new_citizen()
     recorder = within(shared, Role.RECORDER, None)
     shared.record_many([collect(citizen=new), collect(citizen=new, key="x")], by=recorder, dry_run=True)
     check_reads(shared.database, length=before)
@@ -155,7 +144,7 @@ def test_all_or_nothing_tells_by_what_it_would_have_taken(shared, someone):
 
 def test_a_batch_has_one_look_for_each_dossier_and_whoever_is_told(shared):
     """In one commit, however many reports of it are refused."""
-    people = [citizen(next(_numbers)) for _ in range(3)]
+    people = [new_citizen() for _ in range(3)]
     shared.record_many([collect(citizen=one) for one in people])
     one, other = (within(shared, Role.RECORDER, None, name=name) for name in ("one", "other"))
     before = len(check_reads(shared.database))
@@ -235,7 +224,7 @@ def file_of(*rows: tuple[str, str, str]) -> bytes:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_file_of_questions_leaves_looks(shared, tmp_path, dry_run):
-    people = [citizen(next(_numbers)) for _ in range(3)]
+    people = [new_citizen() for _ in range(3)]
     shared.record_many([collect(citizen=one) for one in people])
     by = within(shared, Role.RECORDER, DISTRICT)
     file = file_of(*((f"q{number}", "collected", who) for number in range(2) for who in people))
