@@ -64,7 +64,7 @@ def test_at_ten_million_events_it_has_at_most_1_800_bytes():
         TEXT.replace("index 5", "index 9223372036854775807"),
         TEXT.replace("extra ", "extra  "),
         TEXT.replace("index 5\n", "index 5\nindex 5\n"),
-        TEXT.replace("index 5\n", "index 5\n" + "A" * 43 + "=\n" * 1 + "AAAA\n"),
+        TEXT.replace("index 5\n", "index 5\n" + "A" * 43 + "=\nAAAA\n"),
         TEXT.replace("index 5\n", "index 5\n" + ("A" * 43 + "=\n") * 63),
         TEXT.replace("index 5\n", "index 5\n\u00e9\n"),
         TEXT.partition("\n\n")[0],
