@@ -7,12 +7,12 @@ so they are data, ``data/holidays.csv``, and what is not announced yet is told t
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from importlib.resources import files
 
 import msgspec
 
 from ledger.csv_lines import csv_lines
 from ledger.errors import FileInvalidError
+from ledger.text_files import packaged
 
 COLUMNS = ("day", "kind", "vi", "en", "source")
 _DAY = timedelta(days=1)
@@ -123,5 +123,5 @@ def _holiday(row: list[str], last: date) -> Holiday:
     return Holiday(day, kind == "working", vi, en, source)
 
 
-WORKING_DAYS = parse_holidays((files("ledger") / "data" / "holidays.csv").read_text(encoding="utf-8"))
+WORKING_DAYS = parse_holidays(packaged("holidays.csv").read_text(encoding="utf-8"))
 """By the list that comes with the package."""

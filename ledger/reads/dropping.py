@@ -11,11 +11,9 @@ from ledger.business_time import VIETNAM
 from ledger.database import LOCK_SECONDS_MAX, Database
 from ledger.errors import ContentionError, FieldInvalidError
 from ledger.owner import as_owner
-from ledger.reads.events import DROPS_STREAM, LooksDropped
+from ledger.reads.events import DROPS_STREAM, KEPT_YEARS, LooksDropped
 
 _QUERIES = sql.load("ledger.reads.sql", "dropping.sql")
-KEPT_YEARS = 5
-"""The function in the database says so too, by its own clock."""
 CHANGED, TOO_YOUNG = "AL006", "AL007"
 _CHANGED = "other looks would go by now than those that were told, or an embargo was laid; nothing was dropped: ask again how many"
 _encode = msgspec.json.Encoder().encode

@@ -11,6 +11,8 @@ import msgspec
 
 from ledger.facts import Fact
 
+KEPT_YEARS = 5
+"""How long what is recorded here is kept at least. The function that drops it says so too, by the database's clock."""
 What = Literal["history", "state", "lookup", "number", "worklist", "reads", "refusal"]
 """What was told: the audit trail; where the levels stand; which dossier is a citizen's; the personal number; that it
 waits, on a page of a worklist; who had looked; why a report was refused, or whether one that was only tried would be."""

@@ -14,6 +14,7 @@ from ledger.business_time import business_day
 from ledger.errors import FieldInvalidError, NoEmbargoError
 from ledger.history import UnitName, name_of
 from ledger.reads.events import (
+    KEPT_YEARS,
     EmbargoLifted,
     EmbargoPlaced,
     Looked,
@@ -25,7 +26,7 @@ from ledger.reads.events import (
 from ledger.reads.purposes import INVESTIGATION
 from ledger.units import UnitTree
 
-EMBARGO_DAYS_MAX = 5 * 366
+EMBARGO_DAYS_MAX = KEPT_YEARS * 366
 """Ahead: for so long looks are kept; what is kept back for longer might never come to light."""
 _TYPES = {Looked: "looked", EmbargoPlaced: "embargo_placed", EmbargoLifted: "embargo_lifted"}
 
