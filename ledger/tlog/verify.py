@@ -679,7 +679,9 @@ def main(arguments: list[str] | None = None) -> int:
         parts = [report.sentence, *report.remarks]
         parts += ["", table(report.events)] if report.events else []
         parts += ["", table(report.faults)] if report.faults else []
-    sys.stdout.write("\n".join(parts) + "\n")
+    # A letter that the output cannot take becomes a question mark: as an error it would look like a fault of the file.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write("\n".join([*parts, ""]).encode(encoding, "replace").decode(encoding))
     return 0 if report.is_true else 1
 
 

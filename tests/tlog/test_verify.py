@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta, timezone
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -471,6 +472,17 @@ def test_wrong_use_is_not_a_fault(alone):
     done = alone(BUNDLE, "--policy", "file")
     assert 2 == done.returncode
     assert "line 1 of the policy" in done.stderr
+
+
+def test_letters_that_the_output_cannot_take_are_no_fault(tmp_path, monkeypatch):
+    """Where a verdict is written into a file on Windows, say."""
+    (tmp_path / "file").write_bytes(BUNDLE)
+    (tmp_path / "policy").write_bytes(POLICY.replace(b" w1 ", " Sở ".encode()))
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding="ascii", write_through=True))
+
+    assert 0 == module.main([str(tmp_path / "file"), "--policy", str(tmp_path / "policy")])
+    assert b"co-signed by S? at 2024-11-24 21:00:00 UTC" in written.getvalue()
 
 
 def test_nothing_of_the_file_is_obeyed_by_a_terminal(alone):
